@@ -1,0 +1,47 @@
+# Needs Python 3.11+ and make; everything else comes from uv.lock.
+PYTHON ?= python3
+PORT ?= 8000
+UV_VERSION = 0.13.9
+BIN = .venv/bin
+UV = UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv .uv/bin/uv
+
+.PHONY: serve test check fix schema bench clean
+
+serve: .venv/.runtime ## start the gateway with the embedded sandbox of all providers
+	@exec $(BIN)/syncgraph serve --port $(PORT)
+
+test: .venv/.dev ## run the tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: .venv/.dev ## format, lint, types, layers, and "schema.graphql is current"
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/syncgraph schema --check schema.graphql
+
+fix: .venv/.dev ## format and apply the safe fixes
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+schema: .venv/.dev ## print the schema after a change
+	@$(BIN)/syncgraph schema > schema.graphql.new && mv schema.graphql.new schema.graphql
+
+bench: .venv/.dev ## profile 500 runs with 15 fields
+	@$(BIN)/python bench/profile_runs.py
+
+clean:
+	rm -rf .venv .uv
+
+.uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed (make PYTHON=...)")'
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.runtime: .uv/bin/uv pyproject.toml uv.lock
+	@$(UV) sync --locked --quiet --inexact --no-dev --python $(PYTHON)
+	@touch $@
+
+.venv/.dev: .uv/bin/uv pyproject.toml uv.lock
+	@$(UV) sync --locked --quiet --python $(PYTHON)
+	@touch $@ .venv/.runtime

@@ -1,0 +1,1 @@
+"""One GraphQL endpoint over every platform that moves a company's data."""

@@ -1,0 +1,6 @@
+"""python -m syncgraph."""
+
+from syncgraph.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The ASGI application. The only file that knows everything; tests replace its one seam, ``connect``."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Self
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse
+from starlette.routing import Mount, Route
+
+from syncgraph.accounts import Accounts, Open, Opened
+from syncgraph.config import ProviderSettings, Settings
+from syncgraph.graph.context import Context
+from syncgraph.graph.cursors import Cursors
+from syncgraph.graph.schema import Operation, Result, execute
+from syncgraph.http.endpoint import Endpoint
+from syncgraph.http.graphiql import Assets
+from syncgraph.providers import PROVIDERS
+from syncgraph.upstream import transport
+from syncgraph.upstream.client import Account, Patience, Upstream
+from syncgraph.upstream.redaction import redactor
+
+Clock = Callable[[], datetime]
+Connect = Callable[[ProviderSettings], httpx2.AsyncBaseTransport]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(
+    settings: Settings, *, connect: Connect = transport.connect, clock: Clock = utc_now
+) -> Starlette:
+    """The whole gateway as an ASGI application; its lifespan closes the connections."""
+    gateway = Gateway(settings, connect=connect, clock=clock)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with gateway:
+            yield
+
+    return Starlette(
+        routes=[
+            Mount("/graphql/assets", Assets()),
+            Route("/graphql", Endpoint(gateway.execute, with_graphiql=settings.server.graphiql)),
+            Route("/", RedirectResponse("/graphql")),
+        ],
+        lifespan=lifespan,
+    )
+
+
+class Gateway:
+    """Executes operations, each over accounts opened for it alone; leaving it as a context closes the connections."""
+
+    def __init__(self, settings: Settings, *, connect: Connect, clock: Clock) -> None:
+        self._accounts = _accounts(settings, connect)
+        self._openers = Accounts({name: _opener(*one) for name, one in self._accounts.items()})
+        self._timeout_s = settings.server.operation_timeout_s
+        self._cursors = Cursors(cursor_secret(settings))
+        self._clock = clock
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for account, _settings in self._accounts.values():
+            await account.transport.aclose()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[tuple[Mapping[str, Opened], datetime]]:
+        """The providers for one operation, and its ``now``."""
+        now = self._clock()
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        async with self._openers.open(deadline=deadline, now=now) as opened:
+            yield opened, now
+
+    async def execute(self, operation: Operation) -> Result:
+        """Never raises for what a client or a provider did."""
+        async with self.open() as (opened, now):
+            return await execute(operation, Context(opened=opened, cursors=self._cursors, now=now))
+
+
+def _accounts(settings: Settings, connect: Connect) -> Mapping[str, tuple[Account, ProviderSettings]]:
+    """What lives as long as the process, by provider."""
+    redact = redactor(its.credential.get_secret_value() for its in settings.providers.values())
+    return {
+        name: (_account(name, its, connect(its), redact), its) for name, its in settings.providers.items()
+    }
+
+
+def _account(
+    name: str, its: ProviderSettings, wire: httpx2.AsyncBaseTransport, redact: Callable[[bytes], bytes]
+) -> Account:
+    return Account(
+        name=name,
+        base_url=its.base_url,
+        transport=wire,
+        dialect=PROVIDERS[its.kind].dialect(its),
+        patience=Patience(
+            attempt_s=its.attempt_timeout_s, retry_timeouts=its.retry_timeouts, concurrency=its.concurrency
+        ),
+        redact=redact,
+    )
+
+
+def _opener(account: Account, settings: ProviderSettings) -> Open:
+    adapter = PROVIDERS[settings.kind]
+
+    def open_account(deadline: float, now: datetime) -> Opened:
+        upstream = Upstream(account, deadline=deadline, now=now)
+        return Opened(adapter.bind(upstream, settings, now), upstream)
+
+    return open_account
+
+
+def cursor_secret(settings: Settings) -> bytes:
+    """The same for all workers of one configuration, and across restarts; secret as the credentials are."""
+    digest = hashlib.sha256(b"syncgraph cursor")
+    for name, its in sorted(settings.providers.items()):
+        digest.update(f"\0{name}\0{its.base_url}\0{its.credential.get_secret_value()}".encode())
+    return digest.digest()

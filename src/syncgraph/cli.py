@@ -1,0 +1,196 @@
+"""The command line: serve, check, doctor, status, schema, sandbox."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from starlette.applications import Starlette
+
+from syncgraph import app, config, report, sandboxes, serving
+from syncgraph.config import ConfigError, Settings
+from syncgraph.graph.schema import schema
+from syncgraph.providers import PROVIDERS
+from syncgraph.telemetry import logs
+from syncgraph.upstream import transport
+
+T = TypeVar("T")
+
+cli = typer.Typer(
+    help="One GraphQL endpoint over every platform that moves a company's data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", envvar="SYNCGRAPH_CONFIG", help="Providers to use; without, the embedded sandboxes."
+    ),
+]
+Now = Annotated[
+    datetime | None,
+    typer.Option("--now", formats=["%Y-%m-%dT%H:%M:%SZ"], help="Freeze the clock at this UTC instant."),
+]
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")]
+
+
+def main() -> None:
+    """What the ``syncgraph`` command runs."""
+    cli()
+
+
+@cli.command()
+def serve(
+    config_file: ConfigFile = None, port: Port = None, host: str | None = None, now: Now = None
+) -> None:
+    """Serve the gateway; GraphiQL is at the same address in a browser."""
+    logs.configure()
+    settings, connect = _configured(config_file, _clock(now))
+    host, port = host or settings.server.host, settings.server.port if port is None else port
+    gateway = app.create_app(settings, connect=connect, clock=_clock(now))
+    _serve(gateway, host, port, lambda url: serving.welcome(f"{url}/graphql", settings))
+
+
+@cli.command()
+def sandbox(
+    name: Annotated[str, typer.Argument(help=", ".join(sandboxes.SANDBOXES))],
+    port: Port = 0,
+    contract: Annotated[
+        str | None, typer.Option(help="Which API generation; default: the adapter's default.")
+    ] = None,
+    *,
+    limits: Annotated[bool, typer.Option("--limits", help="Also limit how often it may be asked.")] = False,
+    runs: Annotated[int | None, typer.Option(help="How many runs it has, where it has any.")] = None,
+    now: Now = None,
+) -> None:
+    """Serve one provider's sandbox over a socket, with its auth, limits and error bodies."""
+    logs.configure()
+    if name not in sandboxes.SANDBOXES:
+        _stop(f"{name}: no such sandbox; there are {', '.join(sandboxes.SANDBOXES)}.")
+    contract = contract or sandboxes.default_contract(name)
+    try:
+        table = sandboxes.settings({name: contract}).providers[name]
+    except ValueError:
+        _stop(f"{contract}: {name} has no such contract.")
+    its = sandboxes.SANDBOXES[name]
+    sized = {} if runs is None else {"runs": runs}
+    upstream = its.app(clock=_clock(now), contract=contract, limits=limits, **sized)
+    _serve(upstream, "127.0.0.1", port or 0, lambda url: serving.sandbox_welcome(name, url, its.KEY, table))
+
+
+@cli.command()
+def check(
+    config_file: Annotated[Path | None, typer.Argument(help="The configuration to check.")] = None,
+    *,
+    json_schema: Annotated[
+        bool, typer.Option("--json-schema", help="Print the JSON Schema of a configuration.")
+    ] = False,
+) -> None:
+    """Say everything that is wrong with a configuration at once."""
+    if json_schema:
+        print(json.dumps(config.json_schema(_kinds()), indent=2))
+        return
+    if config_file is None:
+        _stop("Name a file, or ask for --json-schema.")
+    settings = _load(config_file)
+    out.print(f"{config_file}: {len(settings.providers)} providers, no mistakes.", highlight=False)
+
+
+@cli.command()
+def doctor(config_file: ConfigFile = None, now: Now = None) -> None:
+    """Ask every provider once: reachable, authorised, which contract it serves, clock skew, limits."""
+    logs.configure(level="critical")
+    settings, connect = _configured(config_file, _clock(now))
+    with err.status("Asking the providers ..."):
+        found = asyncio.run(report.diagnose(settings, connect=connect, clock=_clock(now)))
+    out.print(report.doctor_table(found))
+    for advice in report.advice(found):
+        out.print(advice, highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if report.is_healthy(found) else 1)
+
+
+@cli.command()
+def status(
+    config_file: ConfigFile = None,
+    now: Now = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show every sync: provider, name, state, last success and its age."""
+    logs.configure(level="critical")
+    settings, connect = _configured(config_file, _clock(now))
+    with err.status("Asking the providers ..."):
+        found = asyncio.run(report.status(settings, connect=connect, clock=_clock(now)))
+    if as_json:
+        print(json.dumps(found.rows, indent=2))
+    else:
+        out.print(report.status_table(found))
+    for trouble in found.troubles:
+        err.print(trouble, style="red", highlight=False)
+    raise typer.Exit(1 if found.troubles else 0)
+
+
+@cli.command("schema")
+def print_schema(
+    check_file: Annotated[Path | None, typer.Option("--check", help="Exit 1 when this file differs.")] = None,
+) -> None:
+    """Print the schema, or check that a file holds it."""
+    text = schema.as_str() + "\n"
+    if check_file is None:
+        print(text, end="")
+    elif not check_file.is_file() or check_file.read_text(encoding="utf-8") != text:
+        _stop(f"{check_file} is not the schema of the code; run `make schema` and review the difference.")
+
+
+def _configured(config_file: Path | None, clock: app.Clock) -> tuple[Settings, app.Connect]:
+    if config_file is not None:
+        return _load(config_file), transport.connect
+    server = _or_all_mistakes(config.server_alone)
+    return sandboxes.settings(server=server), sandboxes.connect(clock)
+
+
+def _load(config_file: Path) -> Settings:
+    return _or_all_mistakes(lambda: config.load(config_file, _kinds()))
+
+
+def _or_all_mistakes(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            err.print(f"{mistake.key}: {mistake.hint}", style="red", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+
+
+def _kinds() -> dict[str, type[config.ProviderSettings]]:
+    return {kind: adapter.settings for kind, adapter in PROVIDERS.items()}
+
+
+def _clock(now: datetime | None) -> app.Clock:
+    if now is None:
+        return app.utc_now
+    frozen = now.replace(tzinfo=UTC)
+    return lambda: frozen
+
+
+def _serve(served: Starlette, host: str, port: int, welcome: Callable[[str], str]) -> None:
+    try:
+        serving.serve(
+            served, host, port, lambda url: out.print(welcome(url), highlight=False, soft_wrap=True)
+        )
+    except OSError as error:
+        _stop(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.")
+
+
+def _stop(message: str) -> NoReturn:
+    err.print(message, style="red", highlight=False, soft_wrap=True)
+    sys.exit(1)

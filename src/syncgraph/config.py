@@ -1,0 +1,247 @@
+"""Settings: one TOML file plus the environment, read once at the start; every mistake is reported at once.
+
+Knows no provider: each brings its own :class:`ProviderSettings`.
+"""
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+ENV_PREFIX = "SYNCGRAPH_"
+M = TypeVar("M", bound=BaseModel)
+
+
+def _resolve(reference: object) -> object:
+    """The secret that ``env:NAME`` or ``file:/path`` refers to; the sandboxes' own come resolved."""
+    if isinstance(reference, SecretStr):
+        return reference
+    kind, _, place = str(reference).partition(":")
+    if not isinstance(reference, str) or kind not in {"env", "file"} or not place:
+        raise PydanticCustomError("secret", "write env:NAME or file:/path, never the secret itself")
+    if kind == "env":
+        value = os.environ.get(place, "")
+    else:
+        try:
+            value = Path(place).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise PydanticCustomError("secret", "the file {path} cannot be read", {"path": place}) from None
+    if not value.strip():
+        raise PydanticCustomError("secret", "{reference} is not set or empty", {"reference": reference})
+    return value.strip()
+
+
+Secret = Annotated[
+    SecretStr,
+    BeforeValidator(_resolve, json_schema_input_type=Annotated[str, Field(pattern="^(env|file):.+")]),
+]
+"""A secret by reference: ``env:NAME`` or ``file:/path``. Its repr is ``**********``."""
+
+
+class Strict(BaseModel):
+    """An unknown key is a mistake, not a comment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProviderSettings(Strict):
+    """What every provider needs. The table's name in the file is the provider's name in the graph."""
+
+    kind: str
+    contract: str
+    base_url: str
+    credential: Secret
+    attempt_timeout_s: float = Field(default=2.0, gt=0, le=60)
+    retry_timeouts: bool = True
+    concurrency: int = Field(default=32, ge=1, le=256)
+    allow_insecure: bool = False
+    proxy: str | None = None
+    ca_bundle: Path | None = None
+
+    @model_validator(mode="after")
+    def _reachable_safely(self) -> "ProviderSettings":
+        url = urlsplit(self.base_url)
+        if url.scheme not in {"http", "https"} or not url.hostname:
+            raise PydanticCustomError("base_url", "base_url: write https://host")
+        if url.username or url.password or url.query or url.fragment:
+            raise PydanticCustomError(
+                "base_url", "base_url: no user, query or fragment; the credential has its own key"
+            )
+        if url.scheme == "http" and not self.allow_insecure and not _is_loopback(url.hostname):
+            raise PydanticCustomError(
+                "base_url", "base_url: plain http only to this machine, or with allow_insecure = true"
+            )
+        if self.ca_bundle is not None and not self.ca_bundle.is_file():
+            raise PydanticCustomError("ca_bundle", "ca_bundle: no such file")
+        return self
+
+
+class ServerSettings(Strict):
+    """Where the gateway listens and how long an operation may take."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    operation_timeout_s: float = Field(default=10.0, gt=0, le=300)
+    graphiql: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration, checked."""
+
+    server: ServerSettings
+    providers: Mapping[str, ProviderSettings]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong with a configuration: its key and what to do about it."""
+
+    key: str
+    hint: str
+
+
+class ConfigError(Exception):
+    """All that is wrong with a configuration at once."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        super().__init__("; ".join(f"{mistake.key}: {mistake.hint}" for mistake in mistakes))
+        self.mistakes = mistakes
+
+
+def load(path: Path, kinds: Mapping[str, type[ProviderSettings]]) -> Settings:
+    """Read and check a file; raises :class:`ConfigError` with every mistake in it."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([Mistake(str(path), error.strerror or "cannot be read")]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([Mistake(str(path), f"not TOML: {error}")]) from error
+    return parse(raw, kinds)
+
+
+def parse(raw: Mapping[str, Any], kinds: Mapping[str, type[ProviderSettings]]) -> Settings:
+    """Check a configuration that was read; environment variables ``SYNCGRAPH_HOST`` and so on win."""
+    mistakes = [
+        Mistake(key, "unknown; known are server and providers")
+        for key in raw
+        if key not in {"server", "providers"}
+    ]
+    server = _checked("server", ServerSettings, _table(raw, "server") | _from_environment(), mistakes)
+    tables = _table(raw, "providers")
+    if not tables:
+        mistakes.append(Mistake("providers", "name at least one: [providers.den]"))
+    providers = {name: _provider(name, table, kinds, mistakes) for name, table in tables.items()}
+    _compare_timeouts(server, providers, mistakes)
+    if mistakes:
+        raise ConfigError(mistakes)
+    assert server is not None
+    return Settings(server, {name: its for name, its in providers.items() if its is not None})
+
+
+def server_alone() -> ServerSettings:
+    """Without a file: the defaults, and the environment."""
+    mistakes: list[Mistake] = []
+    server = _checked("server", ServerSettings, _from_environment(), mistakes)
+    if server is None:
+        raise ConfigError(mistakes)
+    return server
+
+
+def json_schema(kinds: Mapping[str, type[ProviderSettings]]) -> dict[str, Any]:
+    """The JSON Schema of a configuration file, for editors."""
+    tables = {
+        kind: its.model_json_schema(ref_template="#/$defs/{model}") for kind, its in sorted(kinds.items())
+    }
+    definitions = {name: its for table in tables.values() for name, its in table.pop("$defs", {}).items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "syncgraph",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["providers"],
+        "properties": {
+            "server": ServerSettings.model_json_schema(),
+            "providers": {
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+                "additionalProperties": {"oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in tables]},
+            },
+        },
+        "$defs": definitions | tables,
+    }
+
+
+def _table(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+    table = raw.get(key, {})
+    return dict(table) if isinstance(table, Mapping) else {}
+
+
+def _from_environment() -> dict[str, str]:
+    given = {name: os.environ.get(ENV_PREFIX + name.upper()) for name in ServerSettings.model_fields}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _provider(
+    name: str, table: object, kinds: Mapping[str, type[ProviderSettings]], mistakes: list[Mistake]
+) -> ProviderSettings | None:
+    place = f"providers.{name}"
+    if not NAME.fullmatch(name):
+        mistakes.append(Mistake(place, "a name is lower-case letters, digits and dashes, at most 32"))
+    if not isinstance(table, Mapping):
+        mistakes.append(Mistake(place, f"write a table: [{place}]"))
+        return None
+    kind = table.get("kind")
+    if not isinstance(kind, str) or kind not in kinds:
+        mistakes.append(Mistake(f"{place}.kind", f"write one of {', '.join(sorted(kinds))}"))
+        return None
+    return _checked(place, kinds[kind], table, mistakes)
+
+
+def _checked(place: str, model: type[M], table: Mapping[str, Any], mistakes: list[Mistake]) -> M | None:
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        for found in error.errors():
+            key = ".".join((place, *map(str, found["loc"])))
+            mistakes.append(Mistake(key, found["msg"]))
+        return None
+
+
+def _compare_timeouts(
+    server: ServerSettings | None, providers: Mapping[str, ProviderSettings | None], mistakes: list[Mistake]
+) -> None:
+    if server is None:
+        return
+    for name, its in providers.items():
+        if its is not None and its.attempt_timeout_s >= server.operation_timeout_s:
+            mistakes.append(
+                Mistake(f"providers.{name}.attempt_timeout_s", "must be less than server.operation_timeout_s")
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

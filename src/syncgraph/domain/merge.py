@@ -1,0 +1,234 @@
+"""One newest-first list out of several upstream lists; a pure step machine that somebody else asks the lists for.
+
+``docs/pagination.md`` says why each rule is there. The order is total: newest ``ordered_at`` first (none: last), then
+provider, then id. The watermark of a place decides what comes after it; page tokens and ended lists only save calls.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from syncgraph.domain.model import Coverage
+from syncgraph.domain.page import Page
+from syncgraph.errors import BudgetExceededError
+
+NO_TIME = 2**62
+"""``Rank.age`` of what has no time: after everything that has one."""
+
+MAX_PAGES = 20
+"""Pages of one list read for one page of the merged one, before giving up on it for now."""
+
+
+class Key(Protocol):
+    @property
+    def provider(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+
+
+class Row(Protocol):
+    @property
+    def key(self) -> Key: ...
+    @property
+    def ordered_at(self) -> datetime | None: ...
+
+
+T = TypeVar("T", bound=Row)
+
+
+class Rank(NamedTuple):
+    """A row's place in the total order; smaller is newer. ``age``: microseconds before 1970, so negative as a rule."""
+
+    age: int
+    provider: str
+    id: str
+
+
+def rank(row: Row) -> Rank:
+    at = row.ordered_at
+    return Rank(NO_TIME if at is None else -_microseconds(at), row.key.provider, row.key.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a merged list goes on.
+
+    ``after``: the last row before it; None at the head. ``count``: rows before it.
+    ``hints``: per list, the token of its earliest page that may still hold an unseen row. ``ended``: lists that have
+    none, with what they could show. ``detached``: lists left out since a failure, with the last row before that and
+    the failure's code; a provider's name stands for all its lists.
+    """
+
+    after: Rank | None = None
+    count: int = 0
+    hints: Mapping[str, str] = field(default_factory=dict)
+    ended: Mapping[str, Coverage] = field(default_factory=dict)
+    detached: Mapping[str, tuple[Rank | None, str]] = field(default_factory=dict)
+
+
+START = Place()
+
+
+def still_detached(place: Place) -> Mapping[str, tuple[Rank | None, str]]:
+    """The lists that stay out: something was emitted after they failed, so taking them back would hide a gap."""
+    return {source: (at, code) for source, (at, code) in place.detached.items() if at != place.after}
+
+
+def covers(names: Iterable[str], source: str) -> bool:
+    """Whether one of ``names`` is the list, or stands for all lists of its provider."""
+    return any(source == name or source.startswith(f"{name}/") for name in names)
+
+
+@dataclass(slots=True)
+class _List(Generic[T]):
+    """What is known of one upstream list while a page is put together."""
+
+    token: str | None = None
+    """Of the next page to ask for."""
+    done: bool = False
+    last_age: int | None = None
+    """Of the oldest row read; a row of the same age may have twins on the next page."""
+    oldest: datetime | None = None
+    """When that row was."""
+    heap: list[Rank] = field(default_factory=list)
+    rows: dict[Rank, tuple[T, int]] = field(default_factory=dict)
+    """Unseen rows, each with the number of the page it came on."""
+    tokens: list[str | None] = field(default_factory=list)
+    coverage: Coverage = Coverage.FULL
+
+    def is_ready(self) -> bool:
+        """Whether nothing unread can come before the head: something strictly older was read, or all was."""
+        return bool(self.heap) and (
+            self.done or (self.last_age is not None and self.heap[0].age < self.last_age)
+        )
+
+    def is_spent(self) -> bool:
+        return self.done and not self.heap
+
+    def hint(self) -> str | None:
+        pages = [page for _, page in self.rows.values()]
+        return self.tokens[min(pages)] if pages else self.token
+
+    def pop(self) -> T:
+        return self.rows.pop(heapq.heappop(self.heap))[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged(Generic[T]):
+    """One page: rows with the place after each, whether more follow, and where the page ends."""
+
+    rows: Sequence[tuple[T, Place]]
+    has_next: bool
+    end: Place
+    seen: int
+    """Rows from the list's start that are known to exist."""
+    is_whole: bool
+    """Nothing exists beyond ``seen``."""
+    coverage: Mapping[str, Coverage]
+    horizons: Mapping[str, datetime]
+    """Of the lists that were read to an end that is not the end of what exists: the oldest instant they show."""
+
+
+class Merge(Generic[T]):
+    """Puts one page together: ask ``wanted()`` for lists, ``add`` or ``fail`` each, until none is wanted."""
+
+    def __init__(self, sources: Iterable[str], *, first: int, place: Place = START) -> None:
+        self._first = first
+        self._start = place
+        self._after = place.after
+        self._detached = dict(still_detached(place))
+        self._lists: dict[str, _List[T]] = {
+            source: _List(
+                token=place.hints.get(source),
+                done=source in place.ended,
+                coverage=place.ended.get(source, Coverage.FULL),
+            )
+            for source in sources
+            if not covers(self._detached, source)
+        }
+        self._rows: list[tuple[T, Place]] = []
+        self._has_next = False
+
+    def wanted(self) -> Mapping[str, str | None]:
+        """The lists whose next page is needed now, each with the token to ask for; empty: the page is complete."""
+        while not self._has_next:
+            blocked = {s: one.token for s, one in self._lists.items() if not one.done and not one.is_ready()}
+            if blocked:
+                return blocked
+            ready = [(one.heap[0], source) for source, one in self._lists.items() if one.heap]
+            if not ready:
+                break
+            if len(self._rows) == self._first:
+                self._has_next = True
+                break
+            self._emit(*min(ready))
+        return {}
+
+    def add(self, source: str, page: Page[T]) -> bool:
+        """Take a page that was wanted. False when its list does not move on: its own token came back."""
+        one = self._lists[source]
+        if page.next is not None and page.next == one.token:
+            return False
+        one.tokens.append(one.token)
+        for row in page.items:
+            its = rank(row)
+            if (self._after is None or its > self._after) and its not in one.rows:
+                one.rows[its] = (row, len(one.tokens) - 1)
+                heapq.heappush(one.heap, its)
+        if page.items:
+            one.last_age, one.oldest = rank(page.items[-1]).age, page.items[-1].ordered_at
+        one.token, one.done, one.coverage = page.next, page.next is None, page.coverage
+        if not one.done and len(one.tokens) >= MAX_PAGES and not one.is_ready():
+            self.fail(source, BudgetExceededError.code)
+        return True
+
+    def fail(self, source: str, code: str) -> None:
+        """Leave a list out from here on: its rows after the watermark are missing."""
+        self._lists.pop(source, None)
+        self._detached[source] = (self._after, code)
+
+    def page(self) -> Merged[T]:
+        buffered = sum(len(one.rows) for one in self._lists.values())
+        whole = not self._detached and all(one.done for one in self._lists.values())
+        return Merged(
+            rows=self._rows,
+            has_next=self._has_next,
+            end=self._place(),
+            seen=self._start.count + len(self._rows) + buffered,
+            is_whole=whole and all(one.coverage is Coverage.FULL for one in self._lists.values()),
+            coverage={source: one.coverage for source, one in self._lists.items()},
+            horizons={
+                source: one.oldest
+                for source, one in self._lists.items()
+                if one.oldest is not None and one.done and one.coverage is not Coverage.FULL
+            },
+        )
+
+    @property
+    def detached(self) -> Mapping[str, str]:
+        """The lists left out, each with the code of the failure."""
+        return {source: code for source, (_, code) in self._detached.items()}
+
+    def _emit(self, at: Rank, source: str) -> None:
+        row = self._lists[source].pop()
+        self._after = at
+        self._rows.append((row, self._place(emitted=len(self._rows) + 1)))
+
+    def _place(self, emitted: int | None = None) -> Place:
+        live = {source: one for source, one in self._lists.items() if not one.is_spent()}
+        hints = {source: one.hint() for source, one in live.items()}
+        return Place(
+            after=self._after,
+            count=self._start.count + (len(self._rows) if emitted is None else emitted),
+            hints={source: hint for source, hint in hints.items() if hint is not None},
+            ended={s: one.coverage for s, one in self._lists.items() if one.is_spent()},
+            detached=dict(self._detached),
+        )
+
+
+def _microseconds(at: datetime) -> int:
+    """Exact, unlike ``timestamp()``: two instants a microsecond apart stay apart."""
+    seconds = int(at.replace(microsecond=0).timestamp())
+    return seconds * 1_000_000 + at.microsecond

@@ -1,0 +1,179 @@
+"""Everything that can go wrong, by name. The only list: ``docs/errors.md`` and the schema are checked against it.
+
+GatewayError                    code                        retry?   who acts
++- InvalidRequestError          BAD_USER_INPUT              no       the caller
+|  +- DocumentError             GRAPHQL_VALIDATION_FAILED   no       the caller     syntax, validation, coercion
+|  +- InvalidIdError            BAD_ID                      no       the caller     not an id of this gateway, or of another type
+|  +- NotFoundError             NOT_FOUND                   no       the caller     an id of `nodes` that names nothing
+|  +- InvalidCursorError        BAD_CURSOR                  no       the caller
+|  +- CursorMismatchError       CURSOR_MISMATCH             no       the caller     a cursor of other arguments or another list
+|  +- BudgetExceededError       BUDGET_EXCEEDED             no       the caller     would cost too many upstream calls
++- IntegerOverflowError         INTEGER_OVERFLOW            no       us             beyond 2^53-1; the field is null
++- UpstreamError (.provider)
+   +- UpstreamTimeoutError      UPSTREAM_TIMEOUT            yes      wait
+   +- UpstreamUnavailableError  UPSTREAM_UNAVAILABLE        yes      wait           refused, reset, 5xx
+   +- UpstreamRateLimitedError  UPSTREAM_RATE_LIMITED       yes      wait           429 and each provider's own way to say it
+   +- UpstreamQuotaError        UPSTREAM_QUOTA_EXHAUSTED    no       the operator   402, a plan's allowance used up
+   +- UpstreamAuthError         UPSTREAM_UNAUTHORIZED       no       the operator   401, a key the provider refuses
+   +- UpstreamForbiddenError    UPSTREAM_FORBIDDEN          no       the operator   403, a key without the right
+   +- UpstreamNotFoundError     UPSTREAM_NOT_FOUND          no       the operator   a list's own parent is not there
+   +- UpstreamContractError     UPSTREAM_BAD_RESPONSE       no       us             not JSON, wrong shape, too large, redirect
+   +- UpstreamGoneError         UPSTREAM_CONTRACT_GONE      no       the operator   the configured contract is not served there
+   +- PaginationStalledError    PAGINATION_STALLED          no       us             a cursor that loops
+   +- TieOverflowError          TIE_OVERFLOW                no       us             more equal times than one page can hold
+anything else                   INTERNAL                    no       us             traceback logged, message hidden
+"""
+
+from datetime import datetime
+
+INTERNAL = "INTERNAL"
+"""The code of everything that is not a :class:`GatewayError`: a bug of ours."""
+
+
+class GatewayError(Exception):
+    """Something that a client is told about, by ``code``; the message is for people and may change."""
+
+    code = INTERNAL
+
+
+class InvalidRequestError(GatewayError):
+    """The caller asked for what cannot be."""
+
+    code = "BAD_USER_INPUT"
+
+
+class DocumentError(InvalidRequestError):
+    """The GraphQL document or its variables do not fit the schema."""
+
+    code = "GRAPHQL_VALIDATION_FAILED"
+
+
+class InvalidIdError(InvalidRequestError):
+    """Not a global id of this gateway, or one of another type."""
+
+    code = "BAD_ID"
+
+
+class NotFoundError(InvalidRequestError):
+    """An id that is well formed and names nothing, where its place in a list has to be kept."""
+
+    code = "NOT_FOUND"
+
+
+class InvalidCursorError(InvalidRequestError):
+    """Not a cursor of this gateway, or one that was altered."""
+
+    code = "BAD_CURSOR"
+
+
+class CursorMismatchError(InvalidRequestError):
+    """A cursor of another list, or of the same list with other arguments."""
+
+    code = "CURSOR_MISMATCH"
+
+
+class BudgetExceededError(InvalidRequestError):
+    """Answering would cost more upstream calls than one operation may make."""
+
+    code = "BUDGET_EXCEEDED"
+
+
+class IntegerOverflowError(GatewayError):
+    """A number that JSON clients would round; the field is null instead."""
+
+    code = "INTEGER_OVERFLOW"
+
+
+class UpstreamError(GatewayError):
+    """A provider did not answer as its contract promises. ``str(error)`` is safe to show to a client.
+
+    ``retry_after``: the earliest instant at which the provider said to come back; None when it did not say.
+    ``request_id``: the provider's own id of the failed exchange, where it sends one.
+    """
+
+    code = "UPSTREAM_UNAVAILABLE"
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        http_status: int | None = None,
+        retry_after: datetime | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.http_status = http_status
+        self.retry_after = retry_after
+        self.request_id = request_id
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """No whole answer within the deadline."""
+
+    code = "UPSTREAM_TIMEOUT"
+    retryable = True
+
+
+class UpstreamUnavailableError(UpstreamError):
+    """Refused, reset, or 5xx."""
+
+    code = "UPSTREAM_UNAVAILABLE"
+    retryable = True
+
+
+class UpstreamRateLimitedError(UpstreamError):
+    """429, or the provider's own way to say it."""
+
+    code = "UPSTREAM_RATE_LIMITED"
+    retryable = True
+
+
+class UpstreamQuotaError(UpstreamError):
+    """402: a plan's allowance is used up."""
+
+    code = "UPSTREAM_QUOTA_EXHAUSTED"
+
+
+class UpstreamAuthError(UpstreamError):
+    """The provider refuses the credential."""
+
+    code = "UPSTREAM_UNAUTHORIZED"
+
+
+class UpstreamForbiddenError(UpstreamError):
+    """The credential is good and lacks the right."""
+
+    code = "UPSTREAM_FORBIDDEN"
+
+
+class UpstreamNotFoundError(UpstreamError):
+    """404 where the thing had to be there: the organisation, or the parent of a list."""
+
+    code = "UPSTREAM_NOT_FOUND"
+
+
+class UpstreamContractError(UpstreamError):
+    """Not JSON, another shape, too large, or a redirect."""
+
+    code = "UPSTREAM_BAD_RESPONSE"
+
+
+class UpstreamGoneError(UpstreamError):
+    """The configured contract is not served there; the message says which one to try."""
+
+    code = "UPSTREAM_CONTRACT_GONE"
+
+
+class PaginationStalledError(UpstreamError):
+    """The provider's next cursor does not move on."""
+
+    code = "PAGINATION_STALLED"
+
+
+class TieOverflowError(UpstreamError):
+    """More rows of one instant than one page can hold: their order cannot be known."""
+
+    code = "TIE_OVERFLOW"

@@ -1,0 +1,38 @@
+"""What every resolver of one operation shares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from graphql.pyutils import Path
+from strawberry.types import Info as StrawberryInfo
+
+from syncgraph.accounts import Opened
+from syncgraph.errors import UpstreamError
+from syncgraph.graph.cursors import Cursors
+from syncgraph.loaders import Loaders
+
+
+@dataclass(slots=True)
+class Context:
+    """One operation: the providers opened for it, what it looked up so far, and its ``now``.
+
+    ``troubles``: what providers did without costing the field its value; each becomes one entry in ``errors``.
+    """
+
+    opened: Mapping[str, Opened]
+    cursors: Cursors
+    now: datetime
+    loaders: Loaders = field(init=False)
+    troubles: dict[tuple[str, str], tuple[UpstreamError, Path]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.loaders = Loaders({name: opened.provider for name, opened in self.opened.items()})
+
+    def report(self, error: UpstreamError, path: Path) -> None:
+        """Say once per provider and code what went wrong; the first place it was seen at stands for all."""
+        self.troubles.setdefault((error.provider, error.code), (error, path))
+
+
+Info: TypeAlias = StrawberryInfo[Context, None]

@@ -1,0 +1,141 @@
+"""The root of all reads."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+import strawberry
+
+from syncgraph.domain.model import ConnectorKey, RunKey, SyncKey
+from syncgraph.errors import GatewayError, InvalidRequestError, NotFoundError
+from syncgraph.graph import ids
+from syncgraph.graph.context import Info
+from syncgraph.graph.types.common import Node
+from syncgraph.graph.types.connection import Connection
+from syncgraph.graph.types.connector import Connector
+from syncgraph.graph.types.pages import DEFAULT_FIRST, page_of_all
+from syncgraph.graph.types.provider import Provider
+from syncgraph.graph.types.run import SyncRun
+from syncgraph.graph.types.sync import Sync
+from syncgraph.lists import Listing
+from syncgraph.loaders import Loader
+
+MAX_IDS = 100
+"""Ids that ``nodes`` takes at once."""
+
+NOT_CONFIGURED = "No provider of this name is configured."
+
+
+async def _find(info: Info, id: str) -> Any:
+    """What a global id names; None when nothing does."""
+    key = ids.decode(id)
+    loaders = info.context.loaders
+    match key:
+        case ConnectorKey():
+            return await loaders.connector.load(key)
+        case SyncKey():
+            return await loaders.sync.load(key)
+        case RunKey():
+            return await loaders.run.load(key)
+        case name:
+            opened = info.context.opened.get(name)
+            return None if opened is None else opened.provider
+
+
+async def _find_or_say_why(info: Info, id: str) -> Any:
+    """As ``_find``; what stands in the way is the value, so that it costs only its own place in a list."""
+    try:
+        found = await _find(info, id)
+    except GatewayError as error:
+        return error
+    return NotFoundError("No object of this gateway has this id.") if found is None else found
+
+
+def _by_external_id(
+    loader: Loader[Any, Any], info: Info, key: ConnectorKey | SyncKey | RunKey
+) -> Awaitable[Any]:
+    if key.provider not in info.context.opened:
+        raise InvalidRequestError(f"provider: {NOT_CONFIGURED}")
+    return loader.load(key)
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(
+        graphql_type=Node | None, description="What a global id names. Null: nothing does, any more."
+    )
+    async def node(self, info: Info, id: strawberry.ID) -> Any:
+        return await _find(info, id)
+
+    @strawberry.field(
+        graphql_type=list[Node | None],
+        description=(
+            "At most 100 ids. An id that is unknown, foreign or malformed is null at its place, with one coded error; "
+            "the others are there."
+        ),
+    )
+    async def nodes(self, info: Info, ids: list[strawberry.ID]) -> Sequence[Any]:
+        if len(ids) > MAX_IDS:
+            raise InvalidRequestError(f"ids: at most {MAX_IDS}.")
+        return await asyncio.gather(*(_find_or_say_why(info, one) for one in ids))
+
+    @strawberry.field(
+        graphql_type=list[Provider], description="All configured accounts, in the configuration's order."
+    )
+    def providers(self, info: Info) -> Any:
+        return [opened.provider for opened in info.context.opened.values()]
+
+    @strawberry.field(
+        graphql_type=Provider | None, description="By name. Null: none of this name is configured."
+    )
+    def provider(self, info: Info, name: str) -> Any:
+        opened = info.context.opened.get(name)
+        return None if opened is None else opened.provider
+
+    @strawberry.field(
+        graphql_type=Connector | None, description="By the provider's own id. Null: it has none of this id."
+    )
+    def connector(self, info: Info, provider: str, external_id: str) -> Awaitable[Any]:
+        return _by_external_id(info.context.loaders.connector, info, ConnectorKey(provider, external_id))
+
+    @strawberry.field(
+        graphql_type=Sync | None, description="By the provider's own id. Null: it has none of this id."
+    )
+    def sync(self, info: Info, provider: str, external_id: str) -> Awaitable[Any]:
+        return _by_external_id(info.context.loaders.sync, info, SyncKey(provider, external_id))
+
+    @strawberry.field(
+        graphql_type=SyncRun | None,
+        description="By the provider's own id. Null: it has none of this id, or not within what it still shows.",
+    )
+    def sync_run(self, info: Info, provider: str, external_id: str) -> Awaitable[Any]:
+        return _by_external_id(info.context.loaders.run, info, RunKey(provider, external_id))
+
+    @strawberry.field(
+        graphql_type=Connection[Connector] | None,
+        description="All connectors of all providers, page by page.",
+    )
+    def connectors(
+        self, info: Info, first: int | None = DEFAULT_FIRST, after: str | None = strawberry.UNSET
+    ) -> Awaitable[Listing[Any]]:
+        return page_of_all(info, "connectors", first=first, after=after)
+
+    @strawberry.field(
+        graphql_type=Connection[Sync] | None, description="All syncs of all providers, page by page."
+    )
+    def syncs(
+        self, info: Info, first: int | None = DEFAULT_FIRST, after: str | None = strawberry.UNSET
+    ) -> Awaitable[Listing[Any]]:
+        return page_of_all(info, "syncs", first=first, after=after)
+
+    @strawberry.field(
+        graphql_type=Connection[SyncRun] | None,
+        description=(
+            "All runs that the providers list, newest `orderedAt` first, then provider, then id: one total order. A "
+            "run that a provider lists late, older than what was already read, is missed until the next traversal."
+        ),
+    )
+    def sync_runs(
+        self, info: Info, first: int | None = DEFAULT_FIRST, after: str | None = strawberry.UNSET
+    ) -> Awaitable[Listing[Any]]:
+        return page_of_all(info, "runs", first=first, after=after)

@@ -1,0 +1,241 @@
+"""One page out of many feeds: asks them side by side, awaits, and says what each contributed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from syncgraph.accounts import Opened
+from syncgraph.domain.merge import Merge, Merged, Place, Row, covers, still_detached
+from syncgraph.domain.model import Count, CountRelation, Coverage
+from syncgraph.domain.page import Page
+from syncgraph.errors import BudgetExceededError, PaginationStalledError, UpstreamError
+from syncgraph.ports import ALL, Feed, Provider, Scope
+
+T = TypeVar("T", bound=Row)
+V = TypeVar("V")
+
+LOOK_AHEAD = 2
+"""Rows asked for beyond the page: one tells whether more follow, one that the one before has no twin."""
+
+
+class SourceStatus(StrEnum):
+    """What one provider did for a list."""
+
+    OK = "OK"
+    FAILED = "FAILED"
+    SCAN_LIMIT = "SCAN_LIMIT"
+    UNSUPPORTED = "UNSUPPORTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOutcome:
+    """What one provider contributed to a list. ``code``: of the failure; ``error``: only when it is a new one."""
+
+    provider: Provider
+    status: SourceStatus
+    coverage: Coverage
+    horizon: datetime | None = None
+    fetched_at: datetime | None = None
+    upstream_calls: int = 0
+    code: str | None = None
+    error: UpstreamError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing(Generic[T]):
+    """One page of a list: rows with the place after each, and what every provider contributed."""
+
+    list_id: str
+    rows: Sequence[tuple[T, Place]]
+    has_next: bool
+    has_previous: bool
+    end: Place
+    total: Count
+    sources: Sequence[SourceOutcome]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(Generic[T]):
+    """One page wanted. ``feed_of``: what a provider is asked, None where it has no such list."""
+
+    list_id: str
+    first: int
+    place: Place
+    is_continued: bool
+    now: datetime
+    feed_of: Callable[[Provider], Feed[T] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source(Generic[T]):
+    """One upstream list."""
+
+    opened: Opened
+    feed: Feed[T]
+    scope: Scope
+
+    @property
+    def name(self) -> str:
+        return source_name(self.opened.provider.name, self.scope)
+
+
+def source_name(provider: str, scope: Scope) -> str:
+    """Names one upstream list in cursors."""
+    return "/".join((provider, *(part for part in (scope.connector_id, scope.sync_id) if part is not None)))
+
+
+async def list_all(request: Request[T], providers: Iterable[Opened]) -> Listing[T]:
+    """One page over all lists of all ``providers``; never raises for what a provider did."""
+    asked = list(providers)
+    able = [opened for opened in asked if request.feed_of(opened.provider) is not None]
+    heads = await asyncio.gather(*(_heads(request, opened) for opened in able))
+    return await _merged(request, asked, [head for of_one in heads for head in of_one])
+
+
+async def list_scope(
+    request: Request[T], opened: Opened, scope: Scope, head: Callable[[], Awaitable[Page[T] | UpstreamError]]
+) -> Listing[T]:
+    """One page of one upstream list; ``head`` brings its first page, which may come in a batch."""
+    feed = request.feed_of(opened.provider)
+    assert feed is not None
+    source = _Source(opened, feed, scope)
+    token = request.place.hints.get(source.name)
+    if source.name in request.place.ended:
+        found: list[_Head[T]] = [(source, None)]
+    else:
+        found = [(source, await head() if token is None else await _page(source, request.first, token))]
+    return await _merged(request, [opened], found)
+
+
+_Head = tuple[_Source[T], Page[T] | UpstreamError | None]
+"""A list with its first page for this request, the failure in its way, or None: nothing unread is left in it."""
+
+
+async def _heads(request: Request[T], opened: Opened) -> Sequence[_Head[T]]:
+    """Find the lists of one provider and read the head of each, batched where nothing was read before."""
+    feed = request.feed_of(opened.provider)
+    left_out = still_detached(request.place)
+    assert feed is not None
+    if covers(left_out, opened.provider.name):
+        return []
+    try:
+        scopes = await feed.scopes()
+    except UpstreamError as error:
+        return [(_Source(opened, feed, ALL), error)]
+    sources = [
+        one for one in (_Source(opened, feed, scope) for scope in scopes) if not covers(left_out, one.name)
+    ]
+    hints, ended = request.place.hints, request.place.ended
+    fresh = [source for source in sources if source.name not in hints and source.name not in ended]
+    known = [source for source in sources if source.name in hints]
+    pages, later = await asyncio.gather(
+        feed.first_pages([source.scope for source in fresh], first=request.first + LOOK_AHEAD),
+        asyncio.gather(*(_page(source, request.first, hints[source.name]) for source in known)),
+    )
+    return [
+        *zip(fresh, pages, strict=True),
+        *zip(known, later, strict=True),
+        *((source, None) for source in sources if source.name in ended),
+    ]
+
+
+async def _merged(request: Request[T], asked: Sequence[Opened], heads: Sequence[_Head[T]]) -> Listing[T]:
+    sources = {source.name: source for source, _ in heads}
+    merge: Merge[T] = Merge(sources, first=request.first, place=request.place)
+    errors: dict[str, UpstreamError] = {}
+    for source, head in heads:
+        if head is not None:
+            _take(merge, source, head, errors)
+    while wanted := merge.wanted():
+        pages = await asyncio.gather(
+            *(_page(sources[name], request.first, token) for name, token in wanted.items())
+        )
+        for name, page in zip(wanted, pages, strict=True):
+            _take(merge, sources[name], page, errors)
+    return _listing(request, asked, merge, errors)
+
+
+def _take(
+    merge: Merge[T], source: _Source[T], page: Page[T] | UpstreamError, errors: dict[str, UpstreamError]
+) -> None:
+    if not isinstance(page, UpstreamError) and merge.add(source.name, page):
+        return
+    error = page if isinstance(page, UpstreamError) else _stalled(source)
+    errors[source.name] = error
+    merge.fail(source.name, error.code)
+
+
+def _stalled(source: _Source[T]) -> UpstreamError:
+    return PaginationStalledError(
+        "The provider's next page is the page it follows.", provider=source.opened.provider.name
+    )
+
+
+async def _page(source: _Source[T], first: int, token: str | None) -> Page[T] | UpstreamError:
+    try:
+        return await source.feed.page(source.scope, first=first + LOOK_AHEAD, after=token)
+    except UpstreamError as error:
+        return error
+
+
+def _listing(
+    request: Request[T], asked: Sequence[Opened], merge: Merge[T], errors: Mapping[str, UpstreamError]
+) -> Listing[T]:
+    page = merge.page()
+    supported = [opened for opened in asked if request.feed_of(opened.provider) is not None]
+    exact = page.is_whole and len(supported) == len(asked)
+    return Listing(
+        list_id=request.list_id,
+        rows=page.rows,
+        has_next=page.has_next,
+        has_previous=request.is_continued,
+        end=page.end,
+        total=Count(value=page.seen, relation=CountRelation.EQ if exact else CountRelation.GTE),
+        sources=[_outcome(request, opened, page, merge.detached, errors) for opened in asked],
+    )
+
+
+def _outcome(
+    request: Request[T],
+    opened: Opened,
+    page: Merged[T],
+    detached: Mapping[str, str],
+    errors: Mapping[str, UpstreamError],
+) -> SourceOutcome:
+    provider = opened.provider
+    if request.feed_of(provider) is None:
+        return SourceOutcome(provider=provider, status=SourceStatus.UNSUPPORTED, coverage=Coverage.NONE)
+    codes = _of(provider, detached)
+    seen = _of(provider, page.coverage)
+    return SourceOutcome(
+        provider=provider,
+        status=_status(codes),
+        coverage=_coverage(seen, failed=bool(codes)),
+        horizon=max(_of(provider, page.horizons), default=None),
+        fetched_at=request.now if seen or not codes else None,
+        upstream_calls=opened.meter.calls,
+        code=next(iter(codes), None),
+        error=next(iter(_of(provider, errors)), None),
+    )
+
+
+def _of(provider: Provider, by_source: Mapping[str, V]) -> Sequence[V]:
+    return [value for source, value in by_source.items() if covers((provider.name,), source)]
+
+
+def _status(codes: Sequence[str]) -> SourceStatus:
+    if not codes:
+        return SourceStatus.OK
+    only_budget = set(codes) == {BudgetExceededError.code}
+    return SourceStatus.SCAN_LIMIT if only_budget else SourceStatus.FAILED
+
+
+_WORST_FIRST = (Coverage.NONE, Coverage.CONFIGURED, Coverage.WINDOW, Coverage.FULL)
+
+
+def _coverage(seen: Sequence[Coverage], *, failed: bool) -> Coverage:
+    """The least that one of the lists shows; a provider without any list, and without a failure, shows all it has."""
+    return min(seen, key=_WORST_FIRST.index, default=Coverage.NONE if failed else Coverage.FULL)

@@ -1,0 +1,130 @@
+"""The questions that providers are asked, as Protocols; a provider answers some of them.
+
+A *lookup* asks by ids and keeps their order; what went wrong for one id is the answer for that id, so that it does not
+spoil its batch. A *feed* asks for pages, newest first, and raises. Every call may raise only :class:`UpstreamError`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, TypeAlias, TypeVar
+
+from syncgraph.domain.model import (
+    Capability,
+    Connector,
+    ProviderKind,
+    Sync,
+    SyncExtra,
+    SyncRun,
+    SyncStats,
+)
+from syncgraph.domain.page import Page
+from syncgraph.errors import UpstreamError
+
+T = TypeVar("T")
+Found: TypeAlias = T | UpstreamError | None
+"""What a lookup says of one id: the thing, what went wrong, or None: no such thing."""
+
+
+class ConnectorLookup(Protocol):
+    async def find_connectors(self, ids: Sequence[str]) -> Sequence[Found[Connector]]:
+        """One entry per id, in order. An id of another shape than the provider's is None, without a call."""
+        ...
+
+
+class SyncLookup(Protocol):
+    async def find_syncs(self, ids: Sequence[str]) -> Sequence[Found[Sync]]:
+        """One entry per id, in order. An id of another shape than the provider's is None, without a call."""
+        ...
+
+
+class SyncExtraLookup(Protocol):
+    async def find_extras(self, ids: Sequence[str]) -> Sequence[Found[SyncExtra]]:
+        """One entry per sync id, in order; offered where lists leave ``Sync.extra`` out."""
+        ...
+
+
+class StatsLookup(Protocol):
+    async def find_stats(self, ids: Sequence[str]) -> Sequence[Found[SyncStats]]:
+        """One entry per sync id, in order."""
+        ...
+
+
+class RunLookup(Protocol):
+    async def find_runs(self, ids: Sequence[str]) -> Sequence[Found[SyncRun]]:
+        """One entry per id, in order. An id of another shape than the provider's is None, without a call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which part of a provider one list shows: all of it, one connector's, or one sync's. At most one is set."""
+
+    connector_id: str | None = None
+    sync_id: str | None = None
+
+
+ALL = Scope()
+
+
+class Feed(Protocol[T]):
+    """Lists of one kind of thing at one provider."""
+
+    async def scopes(self) -> Sequence[Scope]:
+        """The upstream lists that together hold everything: ``[ALL]`` where one list does."""
+        ...
+
+    async def page(self, scope: Scope, *, first: int, after: str | None) -> Page[T]:
+        """The next rows of one list, newest first.
+
+        At least ``first`` of them, unless the list ends or the provider's largest page is smaller. ``after``: the
+        previous page's ``next``, None for the head.
+        """
+        ...
+
+    async def first_pages(self, scopes: Sequence[Scope], *, first: int) -> Sequence[Page[T] | UpstreamError]:
+        """The head of many lists, one entry per scope, in order, for the least upstream calls."""
+        ...
+
+
+class Probe(Protocol):
+    async def diagnose(self) -> "Diagnosis":
+        """Ask the provider once what it is; never raises: what went wrong is in the diagnosis."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What ``syncgraph doctor`` found out about one provider.
+
+    ``authorised``: None when it could not be told. ``served``: the contracts that the server answers to.
+    ``clock_skew``: theirs minus ours, by the ``Date`` header. ``advice``: sentences for a person, worst first.
+    """
+
+    reachable: bool
+    authorised: bool | None = None
+    server: str | None = None
+    served: tuple[str, ...] = ()
+    clock_skew: timedelta | None = None
+    limits: str | None = None
+    advice: tuple[str, ...] = ()
+    error: UpstreamError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One configured provider, bound to one request: what it is and what it can answer. None: it cannot."""
+
+    name: str
+    kind: ProviderKind
+    contract: str
+    capabilities: frozenset[Capability]
+    probe: Probe
+    connector_lookup: ConnectorLookup | None = None
+    sync_lookup: SyncLookup | None = None
+    sync_extra_lookup: SyncExtraLookup | None = None
+    stats_lookup: StatsLookup | None = None
+    run_lookup: RunLookup | None = None
+    connector_feed: Feed[Connector] | None = None
+    sync_feed: Feed[Sync] | None = None
+    run_feed: Feed[SyncRun] | None = None

@@ -1,0 +1,106 @@
+"""Den's connector instances and targets as connectors and syncs: the contract ``connector-instances``."""
+
+import asyncio
+from collections.abc import Sequence
+
+from syncgraph.domain.model import Connector, Sync
+from syncgraph.domain.page import Page
+from syncgraph.errors import UpstreamError
+from syncgraph.ports import ALL, Found, Scope
+from syncgraph.providers.den import mapping, typeid, wire
+from syncgraph.providers.den.paging import Lists
+from syncgraph.upstream.client import Upstream, segment
+
+INSTANCES = "/v1/connector-instances"
+TARGETS = "/v1/connector-targets"
+
+
+class DenConnectors:
+    """``ConnectorLookup`` and ``Feed[Connector]``."""
+
+    def __init__(self, upstream: Upstream, lists: Lists) -> None:
+        self._upstream = upstream
+        self._lists = lists
+
+    async def scopes(self) -> Sequence[Scope]:
+        return [ALL]
+
+    async def page(self, scope: Scope, *, first: int, after: str | None) -> Page[Connector]:  # noqa: ARG002  # one list
+        page = await self._lists.page(INSTANCES, wire.INSTANCES, first=first, after=after)
+        return Page([mapping.connector(self._upstream.name, its) for its in page.items], page.next_cursor)
+
+    async def first_pages(
+        self, scopes: Sequence[Scope], *, first: int
+    ) -> Sequence[Page[Connector] | UpstreamError]:
+        return await asyncio.gather(*(self._head(scope, first=first) for scope in scopes))
+
+    async def find_connectors(self, ids: Sequence[str]) -> Sequence[Found[Connector]]:
+        return await asyncio.gather(*map(self._find, ids))
+
+    async def _find(self, id: str) -> Found[Connector]:
+        if typeid.INSTANCE.fullmatch(id) is None:
+            return None
+        try:
+            detail = await self._upstream.find(f"{INSTANCES}/{segment(id)}", wire.INSTANCE)
+        except UpstreamError as error:
+            return error
+        return None if detail is None else mapping.connector(self._upstream.name, detail.item)
+
+    async def _head(self, scope: Scope, *, first: int) -> Page[Connector] | UpstreamError:
+        try:
+            return await self.page(scope, first=first, after=None)
+        except UpstreamError as error:
+            return error
+
+
+class DenSyncs:
+    """``SyncLookup`` and ``Feed[Sync]``: one list of targets per instance."""
+
+    def __init__(self, upstream: Upstream, lists: Lists) -> None:
+        self._upstream = upstream
+        self._lists = lists
+
+    async def scopes(self) -> Sequence[Scope]:
+        return [Scope(connector_id=one) for one in await self._instances()]
+
+    async def page(self, scope: Scope, *, first: int, after: str | None) -> Page[Sync]:
+        parent = scope.connector_id or ""
+        if typeid.INSTANCE.fullmatch(parent) is None:
+            return Page([])
+        path = f"{INSTANCES}/{segment(parent)}/targets"
+        page, instances = await asyncio.gather(
+            self._lists.page(path, wire.TARGETS, first=first, after=after), self._instances()
+        )
+        instance = instances.get(parent)
+        return Page(
+            [mapping.sync(self._upstream.name, its, instance) for its in page.items], page.next_cursor
+        )
+
+    async def first_pages(
+        self, scopes: Sequence[Scope], *, first: int
+    ) -> Sequence[Page[Sync] | UpstreamError]:
+        return await asyncio.gather(*(self._head(scope, first=first) for scope in scopes))
+
+    async def find_syncs(self, ids: Sequence[str]) -> Sequence[Found[Sync]]:
+        return await asyncio.gather(*map(self._find, ids))
+
+    async def _find(self, id: str) -> Found[Sync]:
+        if typeid.TARGET.fullmatch(id) is None:
+            return None
+        try:
+            detail = await self._upstream.find(f"{TARGETS}/{segment(id)}", wire.TARGET)
+        except UpstreamError as error:
+            return error
+        return None if detail is None else mapping.sync(self._upstream.name, detail.item, None)
+
+    async def _head(self, scope: Scope, *, first: int) -> Page[Sync] | UpstreamError:
+        try:
+            return await self.page(scope, first=first, after=None)
+        except UpstreamError as error:
+            return error
+
+    async def _instances(self) -> dict[str, wire.Instance]:
+        walked = await self._lists.walk(INSTANCES, wire.INSTANCES)
+        if walked.error is not None:
+            raise walked.error
+        return {instance.id: instance for instance in walked.rows}
