@@ -112,9 +112,8 @@ def doctor(config_file: ConfigFile = None, now: Now = None) -> None:
     settings, connect = _configured(config_file, _clock(now))
     with err.status("Asking the providers ..."):
         found = asyncio.run(report.diagnose(settings, connect=connect, clock=_clock(now)))
-    out.print(report.doctor_table(found))
-    for advice in report.advice(found):
-        out.print(advice, highlight=False, soft_wrap=True)
+    for line in report.doctor_lines(found):
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
     raise typer.Exit(0 if report.is_healthy(found) else 1)
 
 
@@ -167,7 +166,9 @@ def _or_all_mistakes(read: Callable[[], T]) -> T:
         return read()
     except ConfigError as error:
         for mistake in error.mistakes:
-            err.print(f"{mistake.key}: {mistake.hint}", style="red", highlight=False, soft_wrap=True)
+            err.print(
+                f"{mistake.key}: {mistake.hint}", style="red", highlight=False, soft_wrap=True, markup=False
+            )
         raise typer.Exit(1) from error
 
 
@@ -185,12 +186,15 @@ def _clock(now: datetime | None) -> app.Clock:
 def _serve(served: Starlette, host: str, port: int, welcome: Callable[[str], str]) -> None:
     try:
         serving.serve(
-            served, host, port, lambda url: out.print(welcome(url), highlight=False, soft_wrap=True)
+            served,
+            host,
+            port,
+            lambda url: out.print(welcome(url), highlight=False, soft_wrap=True, markup=False),
         )
     except OSError as error:
         _stop(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.")
 
 
 def _stop(message: str) -> NoReturn:
-    err.print(message, style="red", highlight=False, soft_wrap=True)
+    err.print(message, style="red", highlight=False, soft_wrap=True, markup=False)
     sys.exit(1)

@@ -50,31 +50,24 @@ def is_healthy(found: Sequence[Found]) -> bool:
     )
 
 
-def doctor_table(found: Sequence[Found]) -> Table:
-    table = Table(
-        "provider", "reachable", "authorised", "server", "serves", "configured", "clock skew", "limits"
-    )
+def doctor_lines(found: Sequence[Found]) -> Iterator[str]:
+    """A paragraph for each provider."""
     for one in found:
-        diagnosis = one.diagnosis
-        skew = diagnosis.clock_skew
-        table.add_row(
-            one.name,
-            _yes(diagnosis.reachable),
-            _yes(diagnosis.authorised),
-            diagnosis.server or "?",
-            ", ".join(diagnosis.served) or "?",
-            one.settings.contract,
-            "?" if skew is None else f"{skew.total_seconds():+.0f} s",
-            diagnosis.limits or "?",
-        )
-    return table
-
-
-def advice(found: Sequence[Found]) -> Iterator[str]:
-    for one in found:
-        if one.diagnosis.error is not None:
-            yield f"{one.name}: {one.diagnosis.error} ({one.diagnosis.error.code})"
-        yield from (f"{one.name}: {sentence}" for sentence in one.diagnosis.advice)
+        diagnosis, skew = one.diagnosis, one.diagnosis.clock_skew
+        facts = {
+            "reachable": _yes(diagnosis.reachable),
+            "authorised": _yes(diagnosis.authorised),
+            "server": diagnosis.server,
+            "serves": ", ".join(diagnosis.served),
+            "configured": one.settings.contract,
+            "clock skew": None if skew is None else f"{skew.total_seconds():+.0f} s",
+            "limits": diagnosis.limits,
+        }
+        yield one.name
+        yield from (f"  {name:<11} {value or '?'}" for name, value in facts.items())
+        if diagnosis.error is not None:
+            yield f"  {'error':<11} {diagnosis.error} ({diagnosis.error.code})"
+        yield from (f"  {'advice':<11} {sentence}" for sentence in diagnosis.advice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,14 @@ class Dialect:
     Its second argument: was the same credential accepted within the last ten minutes.
     ``gone_hint``: what an operator should configure when the contract's routes are not there.
     ``request_id``: the header that names the exchange in the provider's own logs.
+    ``rest``: how long to leave a rate limit alone where the answer does not say.
     """
 
     headers: Mapping[str, str] = field(repr=False)
     gone_hint: str
     refusal: Callable[[Answer, bool], type[UpstreamError] | None] = lambda _answer, _worked: None
     request_id: str | None = None
+    rest: timedelta | None = None
 
 
 _BY_STATUS: Mapping[int, type[UpstreamError]] = {
@@ -97,11 +99,14 @@ def error_of(
 ) -> UpstreamError:
     """The error to raise: a fixed sentence and facts, never the provider's own text."""
     message = dialect.gone_hint if kind is UpstreamGoneError else _SAYS[kind]
+    after = retry_after(answer.headers, now)
+    if after is None and dialect.rest is not None and kind is UpstreamRateLimitedError:
+        after = now + dialect.rest
     return kind(
         message,
         provider=provider,
         http_status=answer.status,
-        retry_after=retry_after(answer.headers, now),
+        retry_after=after,
         request_id=answer.headers.get(dialect.request_id) if dialect.request_id else None,
     )
 

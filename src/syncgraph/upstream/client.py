@@ -16,6 +16,7 @@ import structlog
 from syncgraph.errors import (
     UpstreamContractError,
     UpstreamError,
+    UpstreamForbiddenError,
     UpstreamNotFoundError,
     UpstreamTimeoutError,
     UpstreamUnavailableError,
@@ -194,11 +195,14 @@ class Upstream:
             raise self._error(UpstreamUnavailableError, "The provider cannot be reached.") from error
         account.last_headers = answer.headers
         kind = failure_of(answer, account.dialect, worked=self._worked_recently())
+        if kind in {None, UpstreamForbiddenError, UpstreamNotFoundError}:
+            account.accepted_at = asyncio.get_running_loop().time()
         if kind is not None:
             if kind is not UpstreamNotFoundError:
-                log.warning("upstream_refused", provider=account.name, code=kind.code, http_status=answer.status)
+                log.warning(
+                    "upstream_refused", provider=account.name, code=kind.code, http_status=answer.status
+                )
             raise error_of(kind, answer, account.dialect, provider=account.name, now=self._now)
-        account.accepted_at = asyncio.get_running_loop().time()
         return answer
 
     async def _exchange(self, request: httpx2.Request) -> Answer:

@@ -1,7 +1,7 @@
 """OpenWork Den: connector instances, their targets, and the events that are their runs."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from syncgraph.domain.model import Capability, ProviderKind
 from syncgraph.errors import (
@@ -34,6 +34,8 @@ CAPABILITIES = frozenset(
         Capability.SCHEDULE,
     }
 )
+REST = timedelta(seconds=65)
+"""A throttled key must rest for more than 60 s, and Den does not say so."""
 _GONE_HINT: Mapping[str, str] = {
     "connector-instances": 'The server does not have this route: try contract = "sync-events", or check base_url.',
     "sync-events": "The server does not have this route: check base_url.",
@@ -46,6 +48,7 @@ def dialect(settings: Settings) -> Dialect:
         gone_hint=_GONE_HINT[settings.contract],
         refusal=_refusal(settings),
         request_id="x-request-id",
+        rest=REST,
     )
 
 

@@ -61,11 +61,11 @@ class DerivedSyncs:
     async def page(self, scope: Scope, *, first: int, after: str | None) -> Page[Sync]:  # noqa: ARG002  # one page
         newest, coverage = await _newest(self._events, lambda event: event.connector_target_id)
         syncs = [
-            mapping.derived_sync(self._name, event)
-            for event in newest.values()
+            mapping.derived_sync(self._name, target, event)
+            for target, event in newest.items()
             if scope.connector_id in {None, event.connector_instance_id}
         ]
-        return Page([sync for sync in syncs if sync is not None], None, coverage)
+        return Page(syncs, None, coverage)
 
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
@@ -76,10 +76,10 @@ class DerivedSyncs:
         asked = [one for one in dict.fromkeys(ids) if typeid.TARGET.fullmatch(one)]
         newest = await self._events.newest([Scope(sync_id=one) for one in asked])
         found = dict(zip(asked, newest, strict=True))
-        return [self._mapped(found.get(one)) for one in ids]
+        return [self._mapped(one, found.get(one)) for one in ids]
 
-    def _mapped(self, event: Found[wire.Event]) -> Found[Sync]:
-        return mapping.derived_sync(self._name, event) if isinstance(event, wire.Event) else event
+    def _mapped(self, id: str, event: Found[wire.Event]) -> Found[Sync]:
+        return mapping.derived_sync(self._name, id, event) if isinstance(event, wire.Event) else event
 
     async def _head(self, scope: Scope, *, first: int) -> Page[Sync] | UpstreamError:
         try:

@@ -25,8 +25,9 @@ class DenConnectors:
     async def scopes(self) -> Sequence[Scope]:
         return [ALL]
 
-    async def page(self, scope: Scope, *, first: int, after: str | None) -> Page[Connector]:  # noqa: ARG002  # one list
-        page = await self._lists.page(INSTANCES, wire.INSTANCES, first=first, after=after)
+    async def page(self, scope: Scope, *, first: int, after: str | None) -> Page[Connector]:  # noqa: ARG002  # one list, one size
+        # Always a whole page: it costs Den the same, and is the page that the syncs' instances come from.
+        page = await self._lists.page(INSTANCES, wire.INSTANCES, after=after)
         return Page([mapping.connector(self._upstream.name, its) for its in page.items], page.next_cursor)
 
     async def first_pages(
@@ -63,13 +64,13 @@ class DenSyncs:
     async def scopes(self) -> Sequence[Scope]:
         return [Scope(connector_id=one) for one in await self._instances()]
 
-    async def page(self, scope: Scope, *, first: int, after: str | None) -> Page[Sync]:
+    async def page(self, scope: Scope, *, first: int, after: str | None) -> Page[Sync]:  # noqa: ARG002  # one size
         parent = scope.connector_id or ""
         if typeid.INSTANCE.fullmatch(parent) is None:
             return Page([])
         path = f"{INSTANCES}/{segment(parent)}/targets"
         page, instances = await asyncio.gather(
-            self._lists.page(path, wire.TARGETS, first=first, after=after), self._instances()
+            self._lists.page(path, wire.TARGETS, after=after), self._instances()
         )
         instance = instances.get(parent)
         return Page(
@@ -100,7 +101,7 @@ class DenSyncs:
             return error
 
     async def _instances(self) -> dict[str, wire.Instance]:
-        walked = await self._lists.walk(INSTANCES, wire.INSTANCES)
+        walked = await self._lists.walk(INSTANCES, wire.INSTANCES, most=None)
         if walked.error is not None:
             raise walked.error
         return {instance.id: instance for instance in walked.rows}

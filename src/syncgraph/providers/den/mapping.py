@@ -151,12 +151,10 @@ def derived_connector(provider: str, newest: wire.Event) -> Connector:
     )
 
 
-def derived_sync(provider: str, newest: wire.Event) -> Sync | None:
-    """What a target's newest event tells of it, where no route does; None for an event without a target."""
-    if newest.connector_target_id is None:
-        return None
+def derived_sync(provider: str, id: str, newest: wire.Event) -> Sync:
+    """What the newest event of the target ``id`` tells of it, where no route does."""
     return Sync(
-        key=SyncKey(provider, newest.connector_target_id),
+        key=SyncKey(provider, id),
         connector=ConnectorKey(provider, newest.connector_instance_id),
         ordered_at=utc(newest.started_at),
         state=SyncState.UNKNOWN,
@@ -260,7 +258,9 @@ def _instant(raw: msgspec.Raw) -> datetime | None:
 
 
 def _read(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | None:
-    """The value; None for null and for a value of another type."""
+    """The value; None for null, for a value of another type, and where there is none."""
+    if raw is wire.NOTHING:
+        return None
     try:
         return decoder.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

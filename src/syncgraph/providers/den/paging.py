@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Generic, TypeVar
 
 import msgspec
@@ -15,8 +16,8 @@ T = TypeVar("T")
 
 MAX_PAGE = 100
 """Den's largest limit. A list costs the server the same whatever its limit."""
-MAX_WALK_PAGES = 5
-"""Pages that one question may read: each can take the server seconds."""
+MAX_WALK_PAGES = 3
+"""Pages of events that one question may read: each can take the server seconds."""
 HEAD = "head"
 """Our own continuation "from the beginning" for a list that was not yet seen in a walk over many."""
 
@@ -69,11 +70,12 @@ class Lists:
         decoder: msgspec.json.Decoder[wire.Listed[T]],
         *,
         is_enough: Callable[[Sequence[T]], bool] = lambda _rows: False,
+        most: int | None = MAX_WALK_PAGES,
     ) -> Walked[T]:
-        """Rows from the head on, until enough, the end, :data:`MAX_WALK_PAGES` or an error. Rows may repeat."""
+        """Rows from the head on, until enough, the end, ``most`` pages or an error. Rows may repeat."""
         rows: list[T] = []
         after = None
-        for _ in range(MAX_WALK_PAGES):
+        for _ in count() if most is None else range(most):
             try:
                 page = await self.page(path, decoder, after=after)
             except UpstreamError as error:

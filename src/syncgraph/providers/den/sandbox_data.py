@@ -204,8 +204,6 @@ class Event:
 
     @property
     def verdict(self) -> str:
-        if self.target is None:
-            return "completed"
         if self.target is BILLING_MAIN:
             return "completed" if self.slot % BILLING_WORKS_EVERY == BILLING_SLOT else "failed"
         if self.target in SLOW | FLAKY:

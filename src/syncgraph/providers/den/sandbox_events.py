@@ -33,19 +33,9 @@ class State:
 def state(event: Event, now: datetime) -> State:
     if event.target is None:
         return State("completed", ended=event.at)
-    began = event.begins
-    for failures in range(MAX_ATTEMPTS if event.target in FLAKY else 1):
-        if now < began:
-            return _queued(failures, began)
-        if event.target not in FLAKY:
-            break
-        if now < began + QUICK:
-            return State("running", failures)
-        if failures == MAX_ATTEMPTS - 1:
-            return _ended(event, began, began + QUICK, failures)
-        began += QUICK + min(timedelta(seconds=30) * 2**failures, BACKOFF_CAP)
-    ended = began + event.works
-    return State("running") if now < ended else _ended(event, began, ended, 0)
+    if event.target in FLAKY:
+        return _after_failures(event, now)
+    return _attempt(event, now, event.begins, event.works, 0)
 
 
 def row(event: Event, now: datetime, *, with_attempts: bool) -> Mapping[str, object]:
@@ -76,11 +66,25 @@ def references(event: Event) -> str:
     return f"{shown['externalEventRef'] or ''}\n{shown['sourceRevisionRef'] or ''}".lower()
 
 
-def _queued(failures: int, until: datetime) -> State:
-    return State("queued", failures, until if failures else None)
+def _after_failures(event: Event, now: datetime) -> State:
+    """Every attempt but the last fails, and the wait for the next one doubles."""
+    began = event.begins
+    for failures in range(MAX_ATTEMPTS - 1):
+        again = began + QUICK + min(timedelta(seconds=30) * 2**failures, BACKOFF_CAP)
+        if now < began + QUICK:
+            return _attempt(event, now, began, QUICK, failures)
+        if now < again:
+            return State("queued", failures + 1, next_attempt_at=again)
+        began = again
+    return _attempt(event, now, began, QUICK, MAX_ATTEMPTS - 1)
 
 
-def _ended(event: Event, began: datetime, ended: datetime, failures: int) -> State:
+def _attempt(event: Event, now: datetime, began: datetime, works: timedelta, failures: int) -> State:
+    ended = began + works
+    if now < began:
+        return State("queued", failures)
+    if now < ended:
+        return State("running", failures)
     failed = event.verdict == "failed"
     return State(event.verdict, failures + failed, began=began, ended=ended)
 

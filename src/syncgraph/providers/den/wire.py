@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 T = TypeVar("T")
-_NOTHING = msgspec.Raw(b"null")
+NOTHING = msgspec.Raw(b"null")
 
 
 class Listed(msgspec.Struct, Generic[T], rename="camel", frozen=True):
@@ -36,7 +36,7 @@ class Event(msgspec.Struct, rename="camel", frozen=True):
     remote_id: str | None = None
     external_event_ref: str | None = None
     source_revision_ref: str | None = None
-    summary_json: msgspec.Raw = _NOTHING
+    summary_json: msgspec.Raw = NOTHING
     completed_at: datetime | None = None
     attempt_count: int | None = None
     next_attempt_at: datetime | None = None
@@ -49,21 +49,21 @@ class Summary(msgspec.Struct, rename="camel", frozen=True):
     rest is what the server's code writes. ``materializedConfigObjects`` can be large and is not kept.
     """
 
-    trigger: msgspec.Raw = _NOTHING
-    error: msgspec.Raw = _NOTHING
-    last_error: msgspec.Raw = _NOTHING
-    started_at: msgspec.Raw = _NOTHING
-    duration_ms: msgspec.Raw = _NOTHING
-    created_count: msgspec.Raw = _NOTHING
-    updated_count: msgspec.Raw = _NOTHING
-    deleted_count: msgspec.Raw = _NOTHING
-    skipped_count: msgspec.Raw = _NOTHING
-    failed_count: msgspec.Raw = _NOTHING
-    failures: msgspec.Raw = _NOTHING
-    created_config_object_count: msgspec.Raw = _NOTHING
-    updated_config_object_count: msgspec.Raw = _NOTHING
-    deleted_config_object_count: msgspec.Raw = _NOTHING
-    materialized_config_object_count: msgspec.Raw = _NOTHING
+    trigger: msgspec.Raw = NOTHING
+    error: msgspec.Raw = NOTHING
+    last_error: msgspec.Raw = NOTHING
+    started_at: msgspec.Raw = NOTHING
+    duration_ms: msgspec.Raw = NOTHING
+    created_count: msgspec.Raw = NOTHING
+    updated_count: msgspec.Raw = NOTHING
+    deleted_count: msgspec.Raw = NOTHING
+    skipped_count: msgspec.Raw = NOTHING
+    failed_count: msgspec.Raw = NOTHING
+    failures: msgspec.Raw = NOTHING
+    created_config_object_count: msgspec.Raw = NOTHING
+    updated_config_object_count: msgspec.Raw = NOTHING
+    deleted_config_object_count: msgspec.Raw = NOTHING
+    materialized_config_object_count: msgspec.Raw = NOTHING
 
 
 class Instance(msgspec.Struct, rename="camel", frozen=True):
@@ -78,7 +78,7 @@ class Instance(msgspec.Struct, rename="camel", frozen=True):
 
 
 class TargetConfig(msgspec.Struct, frozen=True):
-    branch: msgspec.Raw = _NOTHING
+    branch: msgspec.Raw = NOTHING
 
 
 class Target(msgspec.Struct, rename="camel", frozen=True):
@@ -87,7 +87,7 @@ class Target(msgspec.Struct, rename="camel", frozen=True):
     updated_at: datetime
     remote_id: str | None = None
     external_target_ref: str | None = None
-    target_config_json: msgspec.Raw = _NOTHING
+    target_config_json: msgspec.Raw = NOTHING
     created_at: datetime | None = None
 
 
