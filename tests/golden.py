@@ -29,7 +29,7 @@ def read(path: Path) -> Golden:
         query=blocks["query"],
         variables=json.loads(blocks.get("variables", "{}")),
         response=json.loads(blocks["response"]),
-        upstream=blocks["upstream"].splitlines(),
+        upstream=blocks["upstream"].split("\n")[:-1] if blocks["upstream"].strip() else [],
         contracts=json.loads(blocks.get("contracts", "{}")),
     )
 

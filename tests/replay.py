@@ -105,7 +105,7 @@ def replay(
     """An application that answers as the recorded server.
 
     ``default_limit``: rows of a list without ``limit``. ``without_skip``: ends of paths whose lists ignore ``skip``.
-    ``unrecorded``: bodies by path for what the recordings lack.
+    ``unrecorded``: by path, bodies or the recording of a like route for what the recordings lack.
     """
     its = _Replay(recordings(folder), default_limit, tuple(without_skip), unrecorded or {})
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -198,7 +198,8 @@ class _Replay:
 
     def _derived(self, path: str) -> Response:
         if path in self.unrecorded:
-            return JSONResponse(self.unrecorded[path])
+            known = self.unrecorded[path]
+            return known.response() if isinstance(known, Recording) else JSONResponse(known)
         parent, _, last = path.rpartition("/")
         listed = self._rows("GET", parent)
         if listed is not None and isinstance(listed.body, dict):

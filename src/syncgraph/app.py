@@ -16,7 +16,7 @@ from syncgraph.accounts import Accounts, Open, Opened
 from syncgraph.config import ProviderSettings, Settings
 from syncgraph.graph.context import Context
 from syncgraph.graph.cursors import Cursors
-from syncgraph.graph.schema import Operation, Result, execute
+from syncgraph.graph.schema import Operation, Result, run
 from syncgraph.http.endpoint import Endpoint
 from syncgraph.http.graphiql import Assets
 from syncgraph.providers import PROVIDERS
@@ -81,7 +81,7 @@ class Gateway:
     async def execute(self, operation: Operation) -> Result:
         """Never raises for what a client or a provider did."""
         async with self.open() as (opened, now):
-            return await execute(operation, Context(opened=opened, cursors=self._cursors, now=now))
+            return await run(operation, Context(opened=opened, cursors=self._cursors, now=now))
 
 
 def _accounts(settings: Settings, connect: Connect) -> Mapping[str, tuple[Account, ProviderSettings]]:

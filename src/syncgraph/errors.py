@@ -24,7 +24,11 @@ GatewayError                    code                        retry?   who acts
 anything else                   INTERNAL                    no       us             traceback logged, message hidden
 """
 
+from collections.abc import Awaitable
 from datetime import datetime
+from typing import TypeVar
+
+T = TypeVar("T")
 
 INTERNAL = "INTERNAL"
 """The code of everything that is not a :class:`GatewayError`: a bug of ours."""
@@ -177,3 +181,11 @@ class TieOverflowError(UpstreamError):
     """More rows of one instant than one page can hold: their order cannot be known."""
 
     code = "TIE_OVERFLOW"
+
+
+async def or_error(answer: Awaitable[T]) -> T | UpstreamError:
+    """``answer``, or what went wrong as a value: one thing's trouble must not take its batch along."""
+    try:
+        return await answer
+    except UpstreamError as error:
+        return error

@@ -8,17 +8,14 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from syncgraph.accounts import Opened
-from syncgraph.domain.merge import Merge, Merged, Place, Row, covers, still_detached
+from syncgraph.domain.merge import Merge, Merged, Place, Row, covers, rows_asked, still_detached
 from syncgraph.domain.model import Count, CountRelation, Coverage
 from syncgraph.domain.page import Page
-from syncgraph.errors import BudgetExceededError, PaginationStalledError, UpstreamError
+from syncgraph.errors import BudgetExceededError, PaginationStalledError, UpstreamError, or_error
 from syncgraph.ports import ALL, Feed, Provider, Scope
 
 T = TypeVar("T", bound=Row)
 V = TypeVar("V")
-
-LOOK_AHEAD = 2
-"""Rows asked for beyond the page: one tells whether more follow, one that the one before has no twin."""
 
 
 class SourceStatus(StrEnum):
@@ -132,7 +129,7 @@ async def _heads(request: Request[T], opened: Opened) -> Sequence[_Head[T]]:
     fresh = [source for source in sources if source.name not in hints and source.name not in ended]
     known = [source for source in sources if source.name in hints]
     pages, later = await asyncio.gather(
-        feed.first_pages([source.scope for source in fresh], first=request.first + LOOK_AHEAD),
+        feed.first_pages([source.scope for source in fresh], first=rows_asked(request.first, None)),
         asyncio.gather(*(_page(source, request.first, hints[source.name]) for source in known)),
     )
     return [
@@ -175,10 +172,7 @@ def _stalled(source: _Source[T]) -> UpstreamError:
 
 
 async def _page(source: _Source[T], first: int, token: str | None) -> Page[T] | UpstreamError:
-    try:
-        return await source.feed.page(source.scope, first=first + LOOK_AHEAD, after=token)
-    except UpstreamError as error:
-        return error
+    return await or_error(source.feed.page(source.scope, first=rows_asked(first, token), after=token))
 
 
 def _listing(

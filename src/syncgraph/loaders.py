@@ -23,7 +23,7 @@ from syncgraph.domain.model import (
     SyncStats,
 )
 from syncgraph.domain.page import Page
-from syncgraph.errors import UpstreamError
+from syncgraph.errors import UpstreamError, or_error
 from syncgraph.ports import Feed, Found, Provider, Scope
 
 K = TypeVar("K", bound=Hashable)
@@ -122,7 +122,10 @@ class Loaders:
     ) -> Sequence[Found[V]]:
         provider = self._providers.get(name)
         find = find_of(provider) if provider is not None else None
-        return [None] * len(ids) if find is None else await find(ids)
+        if find is None:
+            return [None] * len(ids)
+        found = await or_error(find(ids))
+        return [found] * len(ids) if isinstance(found, UpstreamError) else found
 
     async def _first_pages(self, keys: Sequence[HeadKey[Any]]) -> Sequence[Page[Any] | UpstreamError]:
         """The heads of many lists; those of one kind at one provider are asked for together."""
@@ -141,7 +144,9 @@ class Loaders:
         feed = feed_of(self._providers[keys[0].provider], keys[0].kind)
         assert feed is not None
         scopes = list(dict.fromkeys(key.scope for key in keys))
-        pages = await feed.first_pages(scopes, first=max(key.first for key in keys))
+        pages = await or_error(feed.first_pages(scopes, first=max(key.first for key in keys)))
+        if isinstance(pages, UpstreamError):
+            return [pages] * len(keys)
         by_scope = dict(zip(scopes, pages, strict=True))
         return [by_scope[key.scope] for key in keys]
 

@@ -4,6 +4,7 @@ A *lookup* asks by ids and keeps their order; what went wrong for one id is the 
 spoil its batch. A *feed* asks for pages, newest first, and raises. Every call may raise only :class:`UpstreamError`.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +20,7 @@ from syncgraph.domain.model import (
     SyncStats,
 )
 from syncgraph.domain.page import Page
-from syncgraph.errors import UpstreamError
+from syncgraph.errors import UpstreamError, or_error
 
 T = TypeVar("T")
 Found: TypeAlias = T | UpstreamError | None
@@ -85,6 +86,11 @@ class Feed(Protocol[T]):
     async def first_pages(self, scopes: Sequence[Scope], *, first: int) -> Sequence[Page[T] | UpstreamError]:
         """The head of many lists, one entry per scope, in order, for the least upstream calls."""
         ...
+
+
+async def heads(feed: Feed[T], scopes: Sequence[Scope], *, first: int) -> Sequence[Page[T] | UpstreamError]:
+    """``Feed.first_pages`` where lists share no calls: each head by itself, side by side."""
+    return await asyncio.gather(*(or_error(feed.page(scope, first=first, after=None)) for scope in scopes))
 
 
 class Probe(Protocol):

@@ -10,6 +10,7 @@ from tests.contract.suite import NOW, bound
 
 from syncgraph.domain.model import Coverage, RunStatus
 from syncgraph.errors import (
+    PaginationStalledError,
     UpstreamForbiddenError,
     UpstreamNotFoundError,
     UpstreamUnavailableError,
@@ -252,7 +253,7 @@ async def test_a_connection_without_a_sync_has_no_sync_to_find():
 @pytest.mark.parametrize("limit", [1, 3, 40])
 async def test_more_connections_than_one_page_holds_are_walked_over_ties(limit):
     rows = [{**connection(n), "created_at": connection(n // 3)["created_at"]} for n in range(25)]
-    rows[4:9] = [{**row, "federated_search": True} for row in rows[4:9]]
+    rows[4:19] = [{**row, "federated_search": True} for row in rows[4:19]]
     async with over(lists({"/source-connections": rows})) as (provider, _):
         source = SourceConnections(provider.connector_feed._source._upstream, limit=limit, most=40)
         every = await source.every()
@@ -273,6 +274,36 @@ async def walk_all(feed) -> dict[str, None]:
         if page.next is None:
             return found
         after = page.next
+
+
+async def test_a_list_that_leads_back_to_where_it_was_is_given_up():
+    """Two rows of time 7 are there or not, depending on where one begins to read: the walk goes in a circle."""
+    times = {0: [9, 8, 7, 7], 1: [8, 7, 7, 6], 2: [6, 6, 5, 5], 3: [6, 5, 5, 5]}
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        skip, limit = int(request.url.params["skip"]), int(request.url.params["limit"])
+        rows = [connection(100 - at, id=uuid(n)) for n, at in enumerate(times[skip])]
+        return httpx2.Response(200, json=rows[:limit])
+
+    async with over(httpx2.MockTransport(handle)) as (provider, _):
+        source = SourceConnections(provider.connector_feed._source._upstream, limit=3, most=40)
+        with pytest.raises(PaginationStalledError):
+            await source.every()
+
+
+async def test_both_lists_of_one_thing_raise_and_many_heads_tell():
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(503))
+    async with over(transport) as (provider, _):
+        scopes = [Scope(connector_id=CONNECTION)]
+        for feed in (provider.connector_feed, provider.sync_feed, provider.run_feed):
+            assert [type(head) for head in await feed.first_pages(scopes, first=1)] == [
+                UpstreamUnavailableError
+            ]
+        failed = await provider.sync_extra_lookup.find_extras([CONNECTION])
+        uncounted = await provider.stats_lookup.find_stats([CONNECTION, "nope"])
+
+    assert [type(one) for one in failed] == [UpstreamUnavailableError]
+    assert [type(one) for one in uncounted] == [UpstreamUnavailableError, type(None)]
 
 
 async def test_an_organisation_is_asked_for_by_its_header():
@@ -360,6 +391,15 @@ async def test_what_another_job_answers_is_not_the_job_that_was_asked_for():
         found = await provider.run_lookup.find_runs([uuid(9), uuid(8)])
 
     assert [run and run.key.id for run in found] == [uuid(9), None]
+
+
+async def test_a_job_that_another_sync_owns_is_not_this_syncs_run():
+    body = {"id": uuid(9), "sync_id": uuid(5), "status": "completed"}
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, json=body))
+    async with over(transport, old_table(SLOTTED[0])) as (provider, _):
+        found = await provider.run_lookup.find_runs([f"{uuid(5)}/{uuid(9)}", f"{uuid(6)}/{uuid(9)}"])
+
+    assert [run and run.key.id for run in found] == [f"{uuid(5)}/{uuid(9)}", None]
 
 
 async def test_a_sync_that_a_failed_job_may_belong_to_cannot_be_said_not_to_be():

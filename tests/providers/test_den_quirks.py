@@ -118,12 +118,12 @@ async def test_a_list_that_leads_in_a_circle_is_stalled():
 async def test_a_circle_in_a_walk_is_the_answer_for_whoever_is_not_served_yet():
     body = {"items": [event(0)], "nextCursor": "c"}
     async with over(answering_by((200, body))) as (provider, _):
-        served, other = await provider.run_feed.first_pages(
-            [Scope(sync_id=CTG), Scope(sync_id=type_id("ctg", NOW, "b"))], first=1
+        served, *others = await provider.run_feed.first_pages(
+            [Scope(sync_id=CTG), *(Scope(sync_id=type_id("ctg", NOW, one)) for one in "bc")], first=1
         )
 
     assert isinstance(served, Page)
-    assert isinstance(other, errors.PaginationStalledError)
+    assert [type(other) for other in others] == [errors.PaginationStalledError] * 2
 
 
 async def test_a_walk_that_was_sent_back_to_the_head_gives_each_run_once_and_in_order():
@@ -186,12 +186,22 @@ async def test_a_walk_that_reads_the_list_to_its_end_says_so():
 
 async def test_an_error_midway_spoils_only_the_heads_that_were_not_full():
     first = {"items": [event(nth) for nth in range(3)], "nextCursor": event(2)["id"]}
-    scopes = [Scope(sync_id=CTG), Scope(sync_id=type_id("ctg", NOW, "b"))]
+    scopes = [Scope(sync_id=CTG), *(Scope(sync_id=type_id("ctg", NOW, one)) for one in "bc")]
     async with over(answering_by((200, first), (503, {}))) as (provider, _):
-        full, other = await provider.run_feed.first_pages(scopes, first=2)
+        full, *others = await provider.run_feed.first_pages(scopes, first=2)
 
     assert [run.key.id for run in full.items] == [event(nth)["id"] for nth in range(3)]
-    assert isinstance(other, errors.UpstreamUnavailableError)
+    assert [type(other) for other in others] == [errors.UpstreamUnavailableError] * 2
+
+
+async def test_a_walk_stops_when_one_filtered_call_serves_what_is_left():
+    first = {"items": [event(nth) for nth in range(3)], "nextCursor": event(2)["id"]}
+    scopes = [Scope(sync_id=CTG), Scope(sync_id=type_id("ctg", NOW, "b"))]
+    async with over(answering_by((200, first))) as (provider, calls):
+        full, other = await provider.run_feed.first_pages(scopes, first=2)
+
+    assert calls.sent == [f"{EVENTS}?limit=100"]
+    assert (len(full.items), list(other.items), other.next) == (3, [], HEAD)
 
 
 async def test_an_error_of_a_single_head_is_its_value():

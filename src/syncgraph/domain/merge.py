@@ -7,7 +7,7 @@ provider, then id. The watermark of a place decides what comes after it; page to
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from syncgraph.domain.model import Coverage
@@ -17,8 +17,17 @@ from syncgraph.errors import BudgetExceededError
 NO_TIME = 2**62
 """``Rank.age`` of what has no time: after everything that has one."""
 
+LOOK_AHEAD = 2
+"""Rows asked for beyond a page: one tells whether more follow, one that the one before has no twin."""
+
+ROWS = 100
+"""Rows asked for at least where a list goes on: a page of it may begin far above the place to go on from."""
+
 MAX_PAGES = 20
 """Pages of one list read for one page of the merged one, before giving up on it for now."""
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Key(Protocol):
@@ -57,18 +66,32 @@ class Place:
 
     ``after``: the last row before it; None at the head. ``count``: rows before it.
     ``hints``: per list, the token of its earliest page that may still hold an unseen row. ``ended``: lists that have
-    none, with what they could show. ``detached``: lists left out since a failure, with the last row before that and
+    none, with what they could show and the age of their oldest row. ``detached``: lists left out since a failure, with the last row before that and
     the failure's code; a provider's name stands for all its lists.
     """
 
     after: Rank | None = None
     count: int = 0
     hints: Mapping[str, str] = field(default_factory=dict)
-    ended: Mapping[str, Coverage] = field(default_factory=dict)
+    ended: Mapping[str, tuple[Coverage, int | None]] = field(default_factory=dict)
     detached: Mapping[str, tuple[Rank | None, str]] = field(default_factory=dict)
 
 
 START = Place()
+_UNKNOWN_END = (Coverage.FULL, None)
+
+
+def compacted(place: Place) -> Place:
+    """The same place for fewer bytes: more calls to go on from it, and a provider is left out as a whole."""
+    by_provider: dict[str, tuple[Rank | None, str]] = {}
+    for source, (at, code) in place.detached.items():
+        provider = source.partition("/")[0]
+        frontiers = [at] if provider not in by_provider else [at, by_provider[provider][0]]
+        newest = (
+            None if None in frontiers else min(frontier for frontier in frontiers if frontier is not None)
+        )
+        by_provider[provider] = (newest, code)
+    return Place(after=place.after, count=place.count, detached=by_provider)
 
 
 def still_detached(place: Place) -> Mapping[str, tuple[Rank | None, str]]:
@@ -90,8 +113,6 @@ class _List(Generic[T]):
     done: bool = False
     last_age: int | None = None
     """Of the oldest row read; a row of the same age may have twins on the next page."""
-    oldest: datetime | None = None
-    """When that row was."""
     heap: list[Rank] = field(default_factory=list)
     rows: dict[Rank, tuple[T, int]] = field(default_factory=dict)
     """Unseen rows, each with the number of the page it came on."""
@@ -143,11 +164,16 @@ class Merge(Generic[T]):
             source: _List(
                 token=place.hints.get(source),
                 done=source in place.ended,
-                coverage=place.ended.get(source, Coverage.FULL),
+                coverage=place.ended.get(source, _UNKNOWN_END)[0],
+                last_age=place.ended.get(source, _UNKNOWN_END)[1],
             )
             for source in sources
             if not covers(self._detached, source)
         }
+        self._hints: dict[str, str | None] = {
+            source: hint for source, hint in place.hints.items() if covers(self._detached, source)
+        }
+        """Where to go on with lists that were left out, should they come back."""
         self._rows: list[tuple[T, Place]] = []
         self._has_next = False
 
@@ -178,7 +204,7 @@ class Merge(Generic[T]):
                 one.rows[its] = (row, len(one.tokens) - 1)
                 heapq.heappush(one.heap, its)
         if page.items:
-            one.last_age, one.oldest = rank(page.items[-1]).age, page.items[-1].ordered_at
+            one.last_age = rank(page.items[-1]).age
         one.token, one.done, one.coverage = page.next, page.next is None, page.coverage
         if not one.done and len(one.tokens) >= MAX_PAGES and not one.is_ready():
             self.fail(source, BudgetExceededError.code)
@@ -186,7 +212,10 @@ class Merge(Generic[T]):
 
     def fail(self, source: str, code: str) -> None:
         """Leave a list out from here on: its rows after the watermark are missing."""
-        self._lists.pop(source, None)
+        one = self._lists.pop(source, None)
+        hint = one.hint() if one is not None else None
+        if hint is not None:
+            self._hints[source] = hint
         self._detached[source] = (self._after, code)
 
     def page(self) -> Merged[T]:
@@ -200,9 +229,9 @@ class Merge(Generic[T]):
             is_whole=whole and all(one.coverage is Coverage.FULL for one in self._lists.values()),
             coverage={source: one.coverage for source, one in self._lists.items()},
             horizons={
-                source: one.oldest
+                source: _instant(one.last_age)
                 for source, one in self._lists.items()
-                if one.oldest is not None and one.done and one.coverage is not Coverage.FULL
+                if one.done and one.coverage is not Coverage.FULL and one.last_age not in {None, NO_TIME}
             },
         )
 
@@ -218,14 +247,24 @@ class Merge(Generic[T]):
 
     def _place(self, emitted: int | None = None) -> Place:
         live = {source: one for source, one in self._lists.items() if not one.is_spent()}
-        hints = {source: one.hint() for source, one in live.items()}
+        hints = self._hints | {source: one.hint() for source, one in live.items()}
         return Place(
             after=self._after,
             count=self._start.count + (len(self._rows) if emitted is None else emitted),
             hints={source: hint for source, hint in hints.items() if hint is not None},
-            ended={s: one.coverage for s, one in self._lists.items() if one.is_spent()},
+            ended={s: (one.coverage, one.last_age) for s, one in self._lists.items() if one.is_spent()},
             detached=dict(self._detached),
         )
+
+
+def rows_asked(first: int, token: str | None) -> int:
+    """How many rows to ask a list for, to fill a page of ``first``."""
+    return first + LOOK_AHEAD if token is None else max(first + LOOK_AHEAD, ROWS)
+
+
+def _instant(age: int | None) -> datetime:
+    assert age is not None
+    return _EPOCH - timedelta(microseconds=age)
 
 
 def _microseconds(at: datetime) -> int:

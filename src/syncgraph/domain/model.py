@@ -347,12 +347,12 @@ ACTIVE = frozenset({RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELLING})
 
 
 def duration(run: SyncRun, now: datetime) -> timedelta | None:
-    """Start to finish, or to ``now`` while the run is running; None when either end is unknown."""
+    """Start to finish, or to ``now`` while the run is running; None when either end is unknown, or they contradict."""
     if run.status is RunStatus.RUNNING and run.started_at is not None:
         return max(now - run.started_at, timedelta())
     if run.duration is not None:
         return run.duration
-    if run.started_at is None or run.finished_at is None:
+    if run.started_at is None or run.finished_at is None or run.finished_at < run.started_at:
         return None
     return run.finished_at - run.started_at
 

@@ -1,5 +1,6 @@
 """Error codes as clients see them: the upstream part of the error tree as an enum, and how an error is presented."""
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -17,6 +18,7 @@ from syncgraph.errors import (
 )
 
 log = structlog.get_logger(__name__)
+_VARIABLE = re.compile(r"Variable '\$\w+'")
 
 
 def _codes(error: type[GatewayError]) -> Iterator[str]:
@@ -36,11 +38,21 @@ def present(error: GraphQLError) -> GraphQLError:
     if isinstance(cause, GatewayError):
         return _with(error, str(cause), {"code": cause.code, **_facts(cause)})
     if cause is None or isinstance(cause, GraphQLError):
-        # GraphQL's own: syntax, validation, coercion. Its texts speak of the document only.
-        code = (error.extensions or {}).get("code", DocumentError.code)
-        return _with(error, error.message, {"code": code})
+        return of_document(error)
     log.error("unexpected_error", path=error.path, exc_info=cause)
     return _with(error, "Internal error.", {"code": INTERNAL})
+
+
+def of_document(error: GraphQLError) -> GraphQLError:
+    """GraphQL's own: syntax, validation, coercion. Its texts speak of the document, but print Python's values."""
+    cause, variable = error.original_error, _VARIABLE.match(error.message)
+    if variable is not None:
+        message = f"{variable[0]}: the value does not fit its type."
+    elif cause is not None and not isinstance(cause, GraphQLError):
+        message = "A value in the document does not fit its type."
+    else:
+        message = error.message
+    return _with(error, message, {"code": DocumentError.code})
 
 
 def trouble(error: UpstreamError, path: Path) -> GraphQLError:

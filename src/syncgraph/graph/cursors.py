@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from syncgraph.domain.merge import Place, Rank
+from syncgraph.domain.merge import Place, Rank, compacted
 from syncgraph.domain.model import Coverage
 from syncgraph.errors import CursorMismatchError, InvalidCursorError
 
@@ -25,7 +25,7 @@ class _State(msgspec.Struct, array_like=True):
     after: tuple[int, str, str] | None
     count: int
     hints: dict[str, str]
-    ended: dict[str, Coverage]
+    ended: dict[str, tuple[Coverage, int | None]]
     detached: dict[str, tuple[tuple[int, str, str] | None, str]]
 
 
@@ -40,20 +40,10 @@ class Cursors:
     secret: bytes
 
     def encode(self, place: Place, list_id: str) -> str:
-        state = _State(
-            version=VERSION,
-            bound_to=_digest(list_id),
-            after=place.after,
-            count=place.count,
-            hints=dict(place.hints),
-            ended=dict(place.ended),
-            detached=dict(place.detached),
-        )
-        raw = _ENCODER.encode(state)
+        raw = _ENCODER.encode(_state(place, list_id))
         if len(raw) > MAX_BYTES:
-            state.hints, state.ended = {}, {}
-            raw = _ENCODER.encode(state)
-        return base64.urlsafe_b64encode(self._mac(raw) + raw).rstrip(b"=").decode()
+            raw = _ENCODER.encode(_state(compacted(place), list_id))
+        return _pack(self._mac(raw) + raw)
 
     def decode(self, cursor: str, list_id: str) -> Place:
         """Raises :class:`InvalidCursorError` or :class:`CursorMismatchError`."""
@@ -73,6 +63,8 @@ class Cursors:
     def _state(self, cursor: str) -> _State:
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            if _pack(raw) != cursor:
+                raise InvalidCursorError("This is not a cursor of this gateway.")
             mac, body = raw[:MAC_BYTES], raw[MAC_BYTES:]
             if not hmac.compare_digest(mac, self._mac(body)):
                 raise InvalidCursorError("This is not a cursor of this gateway.")
@@ -82,6 +74,22 @@ class Cursors:
 
     def _mac(self, body: bytes) -> bytes:
         return hmac.digest(self.secret, body, "sha256")[:MAC_BYTES]
+
+
+def _state(place: Place, list_id: str) -> _State:
+    return _State(
+        version=VERSION,
+        bound_to=_digest(list_id),
+        after=place.after,
+        count=place.count,
+        hints=dict(place.hints),
+        ended=dict(place.ended),
+        detached=dict(place.detached),
+    )
+
+
+def _pack(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _rank(raw: tuple[int, str, str] | None) -> Rank | None:

@@ -113,7 +113,7 @@ class Query:
 
     @strawberry.field(
         graphql_type=Connection[Connector] | None,
-        description="All connectors of all providers, page by page.",
+        description="All connectors of all providers, page by page. Null: an argument was refused, see `errors`.",
     )
     def connectors(
         self, info: Info, first: int | None = DEFAULT_FIRST, after: str | None = strawberry.UNSET
@@ -121,7 +121,8 @@ class Query:
         return page_of_all(info, "connectors", first=first, after=after)
 
     @strawberry.field(
-        graphql_type=Connection[Sync] | None, description="All syncs of all providers, page by page."
+        graphql_type=Connection[Sync] | None,
+        description="All syncs of all providers, page by page. Null: an argument was refused, see `errors`.",
     )
     def syncs(
         self, info: Info, first: int | None = DEFAULT_FIRST, after: str | None = strawberry.UNSET
@@ -132,7 +133,8 @@ class Query:
         graphql_type=Connection[SyncRun] | None,
         description=(
             "All runs that the providers list, newest `orderedAt` first, then provider, then id: one total order. A "
-            "run that a provider lists late, older than what was already read, is missed until the next traversal."
+            "run that a provider lists late, older than what was already read, is missed until the next traversal. "
+            "Null: an argument was refused, see `errors`."
         ),
     )
     def sync_runs(

@@ -2,18 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from inspect import isawaitable
+from typing import Any, TypeAlias
 
 import strawberry
-from graphql import GraphQLError
-from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    execute,
+    parse,
+    validate,
+)
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types.execution import ExecutionContext
-from strawberry.types.graphql import OperationType
 
 from syncgraph.errors import DocumentError
-from syncgraph.graph.codes import present, refusal, trouble
+from syncgraph.graph.codes import of_document, present, refusal, trouble
 from syncgraph.graph.context import Context
 from syncgraph.graph.query import Query
 from syncgraph.graph.scalars import SCALARS
@@ -23,28 +30,18 @@ from syncgraph.graph.types.run import SyncRun
 from syncgraph.graph.types.sync import Sync
 
 MAX_TOKENS = 2000
-"""Of one document; a page of GraphiQL's introspection has about 300."""
+"""Of one document; GraphiQL's introspection has about 300."""
+MAX_ERRORS = 20
+"""Of one document's validation; it stops there."""
+CACHED_DOCUMENTS, CACHED_LENGTH = 256, 16 * 1024
+"""Documents kept parsed and validated, and the longest, in characters, that is."""
 
-CACHED_DOCUMENTS = 128
-
-
-class Schema(strawberry.Schema):
-    def process_errors(
-        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
-    ) -> None:
-        """Logging is ``present``'s business, where the code is decided."""
-
-
-schema = Schema(
-    query=Query,
-    types=[Provider, Connector, Sync, SyncRun],
-    config=StrawberryConfig(scalar_map=SCALARS),
-    extensions=[
-        lambda: MaxTokensLimiter(MAX_TOKENS),
-        lambda: ParserCache(CACHED_DOCUMENTS),
-        lambda: ValidationCache(CACHED_DOCUMENTS),
-    ],
+schema = strawberry.Schema(
+    query=Query, types=[Provider, Connector, Sync, SyncRun], config=StrawberryConfig(scalar_map=SCALARS)
 )
+_core: GraphQLSchema = schema._schema  # noqa: SLF001  # Strawberry's own executor runs the first of several operations
+
+Errors: TypeAlias = tuple[GraphQLError, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,25 +66,62 @@ class Result:
         return {**errors, **({"data": self.data} if self.was_executed else {})}
 
 
-async def execute(operation: Operation, context: Context) -> Result:
+async def run(operation: Operation, context: Context) -> Result:
     """Never raises for what a client or a provider did."""
-    try:
-        result = await schema.execute(
-            operation.query,
-            variable_values=dict(operation.variables or {}),
-            context_value=context,
-            operation_name=operation.name,
-            allowed_operation_types=[OperationType.QUERY],
-        )
-    except CannotGetOperationTypeError:
-        return refused("operationName: the document has no such operation, or several and no name was given.")
-    except InvalidOperationTypeError:
-        return refused("This gateway answers queries only.")
+    document = _validated(operation.query)
+    if not isinstance(document, DocumentNode):
+        return Result(None, [of_document(error) for error in document], was_executed=False)
+    reason = _why_not(document, operation.name)
+    if reason is not None:
+        return refused(reason)
+    answer = execute(
+        _core,
+        document,
+        context_value=context,
+        variable_values=dict(operation.variables or {}),
+        operation_name=operation.name,
+    )
+    result = await answer if isawaitable(answer) else answer
+    if result.data is None and not any(error.path for error in result.errors or ()):
+        # Nothing was executed: a variable does not fit its type.
+        return Result(None, [of_document(error) for error in result.errors or ()], was_executed=False)
     errors = [present(error) for error in result.errors or ()]
-    errors += [trouble(error, path) for error, path in context.troubles.values()]
-    was_executed = result.data is not None or any(error.path for error in errors)
-    return Result(result.data, errors, was_executed)
+    return Result(
+        result.data, errors + [trouble(*one) for one in context.troubles.values()], was_executed=True
+    )
 
 
 def refused(message: str) -> Result:
     return Result(None, [refusal(DocumentError(message))], was_executed=False)
+
+
+def _validated(query: str) -> DocumentNode | Errors:
+    return _checked(query) if len(query) <= CACHED_LENGTH else _checked.__wrapped__(query)
+
+
+@lru_cache(CACHED_DOCUMENTS)
+def _checked(query: str) -> DocumentNode | Errors:
+    """The document, or what is wrong with it."""
+    try:
+        document = parse(query, max_tokens=MAX_TOKENS)
+        errors = validate(_core, document, max_errors=MAX_ERRORS)
+    except GraphQLError as error:
+        return (error,)
+    except RecursionError:
+        return (GraphQLError("The document is nested too deeply."),)
+    return tuple(errors) or document
+
+
+def _why_not(document: DocumentNode, name: str | None) -> str | None:
+    """Why the operation that is asked for cannot be executed; None when it can."""
+    operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+    chosen = [one for one in operations if name is None or (one.name is not None and one.name.value == name)]
+    if len(chosen) != 1:
+        return (
+            "operationName: the document has several operations; name one."
+            if name is None
+            else ("operationName: the document has no such operation.")
+        )
+    if chosen[0].operation is not OperationType.QUERY:
+        return "This gateway answers queries only."
+    return None

@@ -23,7 +23,7 @@ class BadRequest(Exception):  # noqa: N818  # it is a kind of request, not of fa
 
 async def operation_of(request: Request) -> Operation:
     """Raises :class:`BadRequest`."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _operation(_from_query(request.query_params))
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise BadRequest(415, "Send the request as application/json.")

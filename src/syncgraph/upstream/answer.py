@@ -19,6 +19,7 @@ from syncgraph.errors import (
     UpstreamUnavailableError,
 )
 
+_MANY_DIGITS = 9
 MAX_RETRY_AFTER = timedelta(hours=1)
 """A longer ``Retry-After`` is read as this: a header must not talk us out of asking for a day."""
 
@@ -118,7 +119,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        wait = timedelta(seconds=min(int(value), MAX_RETRY_AFTER.total_seconds()))
+        wait = timedelta(seconds=int(value)) if len(value) < _MANY_DIGITS else MAX_RETRY_AFTER
     else:
         until, sent = http_date(value), http_date(headers.get("date", ""))
         if until is None:
@@ -131,6 +132,6 @@ def http_date(value: str) -> datetime | None:
     """An HTTP date; None when it is not one."""
     try:
         parsed = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return parsed if parsed.tzinfo is not None else None

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import aiohttp
 import httpx2
 import msgspec
 import stamina
@@ -190,8 +191,13 @@ class Upstream:
                     answer = await self._exchange(request)
         except TimeoutError as error:
             raise self._error(UpstreamTimeoutError, "The provider did not answer in time.") from error
-        except (httpx2.HTTPError, OSError) as error:
-            # Also httpx2's timeouts: our own clock runs above, and aiohttp's transport names a disconnect one.
+        except httpx2.DecodingError as error:
+            raise self._error(
+                UpstreamContractError, "The provider's answer cannot be decompressed."
+            ) from error
+        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
+            # Also httpx2's timeouts: our own clock runs above, and aiohttp's transport names a disconnect one. What is
+            # not HTTP at all comes as aiohttp's own error, which the transport lets through.
             raise self._error(UpstreamUnavailableError, "The provider cannot be reached.") from error
         account.last_headers = answer.headers
         kind = failure_of(answer, account.dialect, worked=self._worked_recently())
@@ -234,5 +240,10 @@ def _is_json(answer: Answer) -> bool:
 
 
 def segment(value: str) -> str:
-    """``value`` as one segment of a path: it cannot leave its place, whatever it holds."""
+    """``value`` as one segment of a path: it cannot leave its place, whatever it holds.
+
+    Raises ValueError for ``.`` and ``..``, which climb however they are written; adapters check ids by shape first.
+    """
+    if value in {".", ".."}:
+        raise ValueError("an id cannot be a dot segment")
     return quote(value, safe="")

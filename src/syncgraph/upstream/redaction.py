@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
+_PERCENT = re.compile(r"%[0-9A-F]{2}")
 MIN_LENGTH = 6
 """A shorter secret would blank out ordinary words; the configuration's providers issue none."""
 
@@ -22,7 +23,11 @@ def redactor(secrets: Iterable[str]) -> Callable[[bytes], bytes]:
 def _forms(secret: str) -> Iterable[bytes]:
     raw = secret.encode()
     yield raw
-    yield json.dumps(secret)[1:-1].encode()
-    yield quote(secret, safe="").encode()
+    for as_json in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+        yield as_json.encode()
+        yield as_json.replace("/", r"\/").encode()
+    for as_url in (quote(secret, safe=""), quote(secret)):
+        yield as_url.encode()
+        yield _PERCENT.sub(lambda escape: escape[0].lower(), as_url).encode()
     yield base64.b64encode(raw).rstrip(b"=")
     yield base64.urlsafe_b64encode(raw).rstrip(b"=")

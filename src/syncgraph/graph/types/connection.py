@@ -9,7 +9,6 @@ import strawberry
 from syncgraph import ports
 from syncgraph.domain import model
 from syncgraph.domain.merge import Place
-from syncgraph.errors import UpstreamError as Failure
 from syncgraph.graph.codes import UpstreamErrorCode
 from syncgraph.graph.context import Info
 from syncgraph.graph.types import links
@@ -32,20 +31,10 @@ strawberry.enum(
 )
 
 
-def failure_code(error: strawberry.Parent[Failure]) -> UpstreamErrorCode:
-    return UpstreamErrorCode(error.code)
-
-
-def failure_message(error: strawberry.Parent[Failure]) -> str:
-    return str(error)
-
-
 @strawberry.type(description="What a provider did instead of answering.")
 class UpstreamError:
-    code: UpstreamErrorCode = strawberry.field(resolver=failure_code)
-    message: str = strawberry.field(
-        resolver=failure_message, description="Safe to show: no URL, header, or token."
-    )
+    code: UpstreamErrorCode
+    message: str = strawberry.field(description="Safe to show: no URL, header, or token.")
     http_status: int | None = strawberry.field(description="Null: no answer came.")
     retryable: bool
     retry_after: datetime | None = strawberry.field(
@@ -53,6 +42,21 @@ class UpstreamError:
     )
     request_id: str | None = strawberry.field(
         description="The provider's own id of the exchange; null: it sends none."
+    )
+
+
+def source_error(source: strawberry.Parent[Outcome]) -> UpstreamError | None:
+    """A value of its own: an exception as a value would count as raised."""
+    error = source.error
+    if error is None:
+        return None
+    return UpstreamError(
+        code=UpstreamErrorCode(error.code),
+        message=str(error),
+        http_status=error.http_status,
+        retryable=error.retryable,
+        retry_after=error.retry_after,
+        request_id=error.request_id,
     )
 
 
@@ -77,7 +81,7 @@ class SourceOutcome:
     status: SourceStatus
     coverage: model.Coverage = strawberry.field(description="How much of what exists was, or can be, seen.")
     horizon: datetime | None = strawberry.field(
-        description="The oldest instant it can show, when it was read to an end that is not the end of what exists."
+        description="The oldest instant it can show, when it was read to an end that is not the end of what exists. Null: it can show all, or was not read so far."
     )
     fetched_at: datetime | None = strawberry.field(
         description="When the data was read from the provider. Null: none was."
@@ -89,7 +93,9 @@ class SourceOutcome:
         resolver=source_code,
         description="Of the failure, also of one on an earlier page. Null: nothing failed.",
     )
-    error: UpstreamError | None = strawberry.field(description="What failed on this page. Null: nothing did.")
+    error: UpstreamError | None = strawberry.field(
+        resolver=source_error, description="What failed on this page. Null: nothing did."
+    )
 
 
 @strawberry.type(description="Where a page ends.")
@@ -149,7 +155,7 @@ class Connection(Generic[N]):
     edges: list[Edge[N]] = strawberry.field(resolver=edges)
     nodes: list[N] = strawberry.field(resolver=nodes)
     page_info: PageInfo = strawberry.field(resolver=page_info)
-    total: Count | None = strawberry.field(
+    total: Count = strawberry.field(
         description="How many exist, as far as this page's own calls tell. Costs no call of its own."
     )
     sources: list[SourceOutcome] = strawberry.field(description="What every provider contributed.")

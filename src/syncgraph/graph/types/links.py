@@ -86,8 +86,17 @@ def _asks_only_for_keys(info: Info) -> bool:
 
 
 def _is_from_key(selection: Selection) -> bool:
+    if _is_left_out(selection):
+        return True
     match selection:
         case SelectedField():
             return selection.name in FROM_KEY
         case FragmentSpread() | InlineFragment():
             return all(_is_from_key(one) for one in selection.selections)
+
+
+def _is_left_out(selection: Selection) -> bool:
+    directives = selection.directives
+    skipped = directives.get("skip", {}).get("if", False)
+    included = directives.get("include", {}).get("if", True)
+    return skipped is True or included is False

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 import strawberry
 
 from syncgraph.accounts import Opened
-from syncgraph.domain.merge import START
+from syncgraph.domain.merge import START, rows_asked
 from syncgraph.domain.page import Page
-from syncgraph.errors import InvalidRequestError, UpstreamError
+from syncgraph.errors import InvalidRequestError, UpstreamError, or_error
 from syncgraph.graph.context import Info
-from syncgraph.lists import LOOK_AHEAD, Listing, Request, list_all, list_scope
+from syncgraph.lists import Listing, Request, list_all, list_scope
 from syncgraph.loaders import HeadKey, feed_of
 from syncgraph.ports import Scope
 
@@ -56,11 +56,10 @@ async def head_of(info: Info, provider: str, scope: Scope, kind: str, *, first: 
 async def _page_of_scope(
     info: Info, opened: Opened, scope: Scope, kind: str, request: Request[Any]
 ) -> Listing[Any]:
-    async def head() -> Page[Any] | UpstreamError:
-        try:
-            return await head_of(info, opened.provider.name, scope, kind, first=request.first + LOOK_AHEAD)
-        except UpstreamError as error:
-            return error
+    def head() -> Awaitable[Page[Any] | UpstreamError]:
+        return or_error(
+            head_of(info, opened.provider.name, scope, kind, first=rows_asked(request.first, None))
+        )
 
     return _remembered(info, await list_scope(request, opened, scope, head))
 

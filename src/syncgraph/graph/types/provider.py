@@ -51,7 +51,7 @@ class Provider(Node):
     connectors: Any = strawberry.field(
         resolver=connectors,
         graphql_type=Connection[Connector] | None,
-        description="What is linked there; `sources` says when the provider cannot list it.",
+        description="What is linked there; `sources` says when the provider cannot list it. Null: an argument was refused, see `errors`.",
     )
 
     is_type_of = stands_for(ports.Provider)

@@ -15,10 +15,9 @@ from syncgraph.graph.types import links
 from syncgraph.graph.types.common import Node, stands_for
 from syncgraph.graph.types.connection import Connection
 from syncgraph.graph.types.details import AirweaveSyncDetails, OutlitSyncDetails, TimbalSyncDetails
-from syncgraph.graph.types.pages import DEFAULT_FIRST, head_of, page_of_scope
+from syncgraph.graph.types.pages import DEFAULT_FIRST, page_of_scope
 from syncgraph.graph.types.run import SyncError, SyncRun
 from syncgraph.lists import Listing
-from syncgraph.loaders import feed_of
 from syncgraph.ports import Scope
 
 T = TypeVar("T")
@@ -157,16 +156,22 @@ async def _newest(
     sync: model.Sync, info: Info, *, searched: int, statuses: frozenset[model.RunStatus] | None
 ) -> Any:
     """The newest run, or the newest in one of ``statuses`` among the newest ``searched``."""
-    if feed_of(info.context.opened[sync.key.provider].provider, "runs") is None:
+    scope = Scope(sync_id=sync.key.id)
+    reading = page_of_scope(info, sync.key.provider, scope, "runs", first=searched, after=None)
+    if reading is None:
         return None
-    page = await head_of(info, sync.key.provider, Scope(sync_id=sync.key.id), "runs", first=searched)
-    info.context.loaders.prime(page.items)
-    found = next((run for run in page.items if statuses is None or run.status in statuses), None)
-    if found is None and page.next is not None:
+    listing = await reading
+    for row, _ in listing.rows:
+        if statuses is None or row.status in statuses:
+            return row
+    failure = listing.sources[0].error
+    if failure is not None:
+        raise failure
+    if listing.has_next:
         raise BudgetExceededError(
             "Not among the newest runs, and reading on would cost too many upstream calls."
         )
-    return found
+    return None
 
 
 async def latest_run(sync: strawberry.Parent[model.Sync], info: Info) -> Any:

@@ -19,11 +19,18 @@ from syncgraph.upstream.client import Upstream
 
 __all__ = ["Settings", "adapter", "bind", "dialect"]
 
-_SYNC_JOBS = frozenset({Capability.LIST_SYNCS, Capability.GET_SYNC, Capability.LIST_RUNS, Capability.GET_RUN})
+_SYNC_JOBS = frozenset(
+    {
+        Capability.LIST_SYNCS,
+        Capability.GET_SYNC,
+        Capability.LIST_RUNS,
+        Capability.GET_RUN,
+        Capability.SYNC_STATS,
+    }
+)
 _SOURCE_CONNECTIONS = _SYNC_JOBS | {
     Capability.LIST_CONNECTORS,
     Capability.GET_CONNECTOR,
-    Capability.SYNC_STATS,
     Capability.SCHEDULE,
 }
 
@@ -57,7 +64,7 @@ def _today(upstream: Upstream, settings: Settings, now: datetime) -> Provider:
 
 
 def _sync_jobs(upstream: Upstream, settings: Settings, now: datetime) -> Provider:
-    """No connectors: a job does not tell its source connection. No stats: a few named jobs are no statistics."""
+    """No connectors: a job does not tell its source connection."""
     jobs = SyncJobs(upstream, settings)
     syncs = SyncJobSyncs(jobs)
     runs = SyncJobRuns(jobs, now)
@@ -69,6 +76,7 @@ def _sync_jobs(upstream: Upstream, settings: Settings, now: datetime) -> Provide
         probe=AirweaveProbe(upstream, settings, now),
         sync_lookup=syncs,
         sync_feed=syncs,
+        stats_lookup=runs,
         run_lookup=runs,
         run_feed=runs,
     )

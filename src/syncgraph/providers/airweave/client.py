@@ -3,25 +3,29 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from syncgraph.domain.instant import utc
 from syncgraph.domain.model import Connector, Coverage, Sync, SyncExtra, SyncRun, SyncStats
 from syncgraph.domain.page import Page
-from syncgraph.errors import UpstreamError, UpstreamNotFoundError
-from syncgraph.ports import ALL, Found, Scope
+from syncgraph.errors import PaginationStalledError, UpstreamError, UpstreamNotFoundError, or_error
+from syncgraph.ports import ALL, Found, Scope, heads
 from syncgraph.providers.airweave import mapping, order, wire
 from syncgraph.providers.airweave.offset import OffsetList
 from syncgraph.providers.airweave.settings import is_job_id, is_uuid
 from syncgraph.upstream.client import Upstream, segment
 
 T = TypeVar("T")
+Enough: TypeAlias = Callable[[Sequence[wire.ListItem]], bool]
 
 CONNECTIONS = "/source-connections"
 MAX_LIMIT = 1000
 """Of both lists. Connections are always asked for by this, so that every port shares one GET."""
 MIN_LIMIT = 100
 """Jobs are never asked for by less, so that runs, a run by id and stats share one GET."""
+
+
+_STALLED = "The provider's list leads back to where it was."
 
 
 class SourceConnections:
@@ -34,18 +38,26 @@ class SourceConnections:
             fetch=self._fetch, time=lambda item: utc(item.created_at), most=most, provider=upstream.name
         )
 
-    async def page(self, after: str | None) -> tuple[Sequence[wire.ListItem], str | None]:
-        return await self._list.page(after, limit=self._limit)
+    async def read(self, after: str | None, *, until: Enough) -> tuple[list[wire.ListItem], str | None]:
+        """Page by page to the end of the list, or to one that is enough; rows may repeat."""
+        rows: list[wire.ListItem] = []
+        passed = {after}
+        while True:
+            page, after = await self._list.page(after, limit=self._limit)
+            rows += page
+            if after is None or until(page):
+                return rows, after
+            if after in passed:  # equal reads of one request share one answer: it would go round for ever
+                raise PaginationStalledError(_STALLED, provider=self._upstream.name)
+            passed.add(after)
 
     async def every(self) -> dict[str, wire.ListItem]:
         """The whole list, newest first, by id; one GET per thousand."""
+        rows, _ = await self.read(None, until=lambda _: False)
         found: dict[str, wire.ListItem] = {}
-        rows, after = await self.page(None)
-        while True:
-            found.update({row.id: row for row in rows if row.id not in found})
-            if after is None:
-                return found
-            rows, after = await self.page(after)
+        for row in rows:
+            found.setdefault(row.id, row)
+        return found
 
     async def detail(self, id: str) -> wire.SourceConnection | None:
         return await self._upstream.find(f"{CONNECTIONS}/{segment(id)}", wire.DETAIL)
@@ -55,7 +67,7 @@ class SourceConnections:
         wanted = set(filter(is_uuid, ids))
         if len(wanted) > 1:
             return await self._among_all(ids)
-        return [await self._alone(one) if one in wanted else None for one in ids]
+        return [await or_error(self.detail(one)) if one in wanted else None for one in ids]
 
     async def _among_all(self, ids: Sequence[str]) -> Sequence[Found[wire.ListItem]]:
         try:
@@ -63,12 +75,6 @@ class SourceConnections:
         except UpstreamError as error:
             return [error if is_uuid(one) else None for one in ids]
         return [every.get(one) for one in ids]
-
-    async def _alone(self, id: str) -> Found[wire.ListItem]:
-        try:
-            return await self.detail(id)
-        except UpstreamError as error:
-            return error
 
     async def _fetch(self, skip: int, limit: int) -> Sequence[wire.ListItem]:
         return await self._upstream.get(CONNECTIONS, wire.LIST, {"skip": str(skip), "limit": str(limit)})
@@ -91,28 +97,18 @@ class ConnectionFeed(Generic[T]):
         only = _connection_id(scope)
         if only is not None:
             return self._one(await self._source.detail(only) if is_uuid(only) else None)
-        shown: list[T] = []
-        while not shown:  # an empty page would be taken for the last
-            rows, after = await self._source.page(after)
-            shown = self._shown(rows)
-            if after is None:
-                break
-        return Page(shown, after)
+        # An empty page would be taken for the last.
+        rows, rest = await self._source.read(after, until=lambda page: bool(self._shown(page)))
+        return Page(self._shown(rows), rest)
 
     async def first_pages(self, scopes: Sequence[Scope], *, first: int) -> Sequence[Page[T] | UpstreamError]:
         ids = [_connection_id(scope) for scope in scopes]
         if None in ids:
-            return await asyncio.gather(*(self._head(scope, first) for scope in scopes))
+            return await heads(self, scopes, first=first)
         return [
             self._one_or_error(found)
             for found in await self._source.find([one for one in ids if one is not None])
         ]
-
-    async def _head(self, scope: Scope, first: int) -> Page[T] | UpstreamError:
-        try:
-            return await self.page(scope, first=first, after=None)
-        except UpstreamError as error:
-            return error
 
     def _one_or_error(self, found: Found[wire.ListItem]) -> Page[T] | UpstreamError:
         try:
@@ -160,10 +156,9 @@ class AirweaveSyncs(ConnectionFeed[Sync]):
         return await asyncio.gather(*map(self._find_extra, ids))
 
     async def _find_extra(self, id: str) -> Found[SyncExtra]:
-        try:
-            detail = await self._source.detail(id) if is_uuid(id) else None
-        except UpstreamError as error:
-            return error
+        detail = await or_error(self._source.detail(id)) if is_uuid(id) else None
+        if isinstance(detail, UpstreamError):
+            return detail
         return None if detail is None or not mapping.has_sync(detail) else mapping.sync_extra(detail)
 
 
@@ -204,19 +199,13 @@ class AirweaveRuns:
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[SyncRun] | UpstreamError]:
-        return await asyncio.gather(*(self._head(scope, first) for scope in scopes))
+        return await heads(self, scopes, first=first)
 
     async def find_runs(self, ids: Sequence[str]) -> Sequence[Found[SyncRun]]:
         return await asyncio.gather(*map(self._find_run, ids))
 
     async def find_stats(self, ids: Sequence[str]) -> Sequence[Found[SyncStats]]:
         return await asyncio.gather(*map(self._find_stats, ids))
-
-    async def _head(self, scope: Scope, first: int) -> Page[SyncRun] | UpstreamError:
-        try:
-            return await self.page(scope, first=first, after=None)
-        except UpstreamError as error:
-            return error
 
     async def _past(self, id: str, shown: int, first: int) -> tuple[Sequence[wire.Job], int, int]:
         """Jobs beyond those ``shown``, the limit asked for, and how many of them have an instant that will stay."""

@@ -20,7 +20,6 @@ from syncgraph.domain.model import (
     RunTrigger,
     Schedule,
     ScheduleKind,
-    StatsSource,
     Sync,
     SyncError,
     SyncExtra,
@@ -31,6 +30,7 @@ from syncgraph.domain.model import (
     TypedCount,
     processed,
 )
+from syncgraph.domain.stats import observed
 from syncgraph.providers.airweave import order, wire
 
 STATUS: Mapping[str, RunStatus] = {
@@ -161,17 +161,8 @@ def _run(provider: str, job: wire.Job, ordered_at: datetime) -> SyncRun:
 
 
 def stats(found: Sequence[SyncRun], coverage: Coverage) -> SyncStats:
-    """Counted over ``found``, newest first."""
-    statuses = [run.status for run in found]
-    return SyncStats(
-        source=StatsSource.OBSERVED,
-        coverage=coverage,
-        oldest_run_at=found[-1].ordered_at if found else None,
-        runs_total=len(found),
-        runs_succeeded=statuses.count(RunStatus.SUCCEEDED),
-        runs_failed=statuses.count(RunStatus.FAILED),
-        records_total=_sum(_written(run.records) for run in found),
-    )
+    """Counted over ``found``."""
+    return observed(found, coverage, records_total=_sum(_written(run.records) for run in found))
 
 
 def sync_job(provider: str, job: wire.SyncJob, *, with_sync: bool, now: datetime) -> SyncRun:

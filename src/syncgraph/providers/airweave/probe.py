@@ -5,7 +5,7 @@ route, which they say before they look at the key. Asked for a job that cannot b
 therefore tells v0.9.17 from today (there it is a 500: see ``dialect``).
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TypeAlias, TypeVar
 
@@ -18,6 +18,7 @@ from syncgraph.errors import (
     UpstreamGoneError,
     UpstreamNotFoundError,
     UpstreamRateLimitedError,
+    or_error,
 )
 from syncgraph.ports import Diagnosis
 from syncgraph.providers.airweave import wire
@@ -71,15 +72,15 @@ class AirweaveProbe:
             return {TODAY: await self._read_list()}
         if isinstance(configured, UpstreamAuthError | UpstreamForbiddenError):
             return {}
-        return {SEED: await _outcome(self._upstream.get(_OLD_JOB, _ANY))}
+        return {SEED: await or_error(self._upstream.get(_OLD_JOB, _ANY))}
 
     async def _read_list(self) -> Read:
-        return await _outcome(self._upstream.get(CONNECTIONS, wire.LIST, {"limit": "1"}))
+        return await or_error(self._upstream.get(CONNECTIONS, wire.LIST, {"limit": "1"}))
 
     async def _read_job(self) -> Read:
         sync_id, _, job_id = self._settings.jobs[0].rpartition("/")
         path = self._settings.job_path.format(sync_id=sync_id, job_id=job_id)
-        return await _outcome(self._upstream.get(path, wire.SYNC_JOB))
+        return await or_error(self._upstream.get(path, wire.SYNC_JOB))
 
     def _release(self, reads: Mapping[str, Read]) -> str | None:
         """Told by the old route only: the seed document's own path was never served by any release."""
@@ -124,13 +125,6 @@ _USE_TODAY = (
 )
 _OLD_RELEASE = "This is v0.9.17 or older: its lists of jobs are not newest first, so runs may look older than they are; upgrade it."
 _JOB_GONE = "The first of the configured jobs does not exist there: check jobs."
-
-
-async def _outcome(read: Awaitable[T]) -> T | UpstreamError:
-    try:
-        return await read
-    except UpstreamError as error:
-        return error
 
 
 def _serves(read: Read) -> bool:

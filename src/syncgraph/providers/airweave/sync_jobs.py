@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from syncgraph.domain.model import Coverage, Sync, SyncRun
+from syncgraph.domain.model import Coverage, Sync, SyncRun, SyncStats
 from syncgraph.domain.page import Page
-from syncgraph.errors import UpstreamError
-from syncgraph.ports import ALL, Found, Scope
+from syncgraph.errors import UpstreamError, or_error
+from syncgraph.ports import ALL, Found, Scope, heads
 from syncgraph.providers.airweave import mapping, wire
 from syncgraph.providers.airweave.settings import Settings, is_job_id, is_uuid
 from syncgraph.upstream.client import Upstream, segment
@@ -33,12 +33,11 @@ class SyncJobs:
             return None
         parent, _, job = id.rpartition("/")
         path = self._path.format(job_id=segment(job), sync_id=segment(parent))
-        try:
-            found = await self._upstream.find(path, wire.SYNC_JOB)
-        except UpstreamError as error:
-            return error
-        is_it = found is not None and found.id == job and parent in {"", found.sync_id}
-        return found if is_it else None
+        answer = self._upstream.find(path, wire.SYNC_JOB)
+        found = await or_error(answer)
+        if isinstance(found, wire.SyncJob) and (found.id != job or parent not in {"", found.sync_id}):
+            return None
+        return found
 
     async def configured(self, sync_id: str | None = None) -> Sequence[Found[wire.SyncJob]]:
         """Those that are, or may be, of ``sync_id``."""
@@ -56,7 +55,7 @@ class SyncJobs:
 
 
 class SyncJobRuns:
-    """``RunLookup`` and ``Feed``: any job by its id; lists hold the configured ones, all on one page."""
+    """``RunLookup``, ``StatsLookup`` and ``Feed``: any job by its id; lists hold the configured ones, on one page."""
 
     def __init__(self, jobs: SyncJobs, now: datetime) -> None:
         self._jobs = jobs
@@ -75,17 +74,21 @@ class SyncJobRuns:
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[SyncRun] | UpstreamError]:
-        return await asyncio.gather(*(self._head(scope, first) for scope in scopes))
+        return await heads(self, scopes, first=first)
 
     async def find_runs(self, ids: Sequence[str]) -> Sequence[Found[SyncRun]]:
         found = await asyncio.gather(*map(self._jobs.find, ids))
         return [job if job is None or isinstance(job, UpstreamError) else self._run(job) for job in found]
 
-    async def _head(self, scope: Scope, first: int) -> Page[SyncRun] | UpstreamError:
-        try:
-            return await self.page(scope, first=first, after=None)
-        except UpstreamError as error:
-            return error
+    async def find_stats(self, ids: Sequence[str]) -> Sequence[Found[SyncStats]]:
+        """Over the configured jobs of each sync."""
+        return await asyncio.gather(*map(self._find_stats, ids))
+
+    async def _find_stats(self, id: str) -> Found[SyncStats]:
+        jobs = await or_error(self._jobs.listed(id)) if is_uuid(id) else []
+        if isinstance(jobs, UpstreamError):
+            return jobs
+        return mapping.stats([self._run(job) for job in jobs], Coverage.CONFIGURED) if jobs else None
 
     def _run(self, job: wire.SyncJob) -> SyncRun:
         return mapping.sync_job(self._jobs.provider, job, with_sync=self._jobs.with_sync, now=self._now)
@@ -109,7 +112,7 @@ class SyncJobSyncs:
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[Sync] | UpstreamError]:
-        return await asyncio.gather(*(self._head(scope, first) for scope in scopes))
+        return await heads(self, scopes, first=first)
 
     async def find_syncs(self, ids: Sequence[str]) -> Sequence[Found[Sync]]:
         return await asyncio.gather(*map(self._find_sync, ids))
@@ -122,12 +125,6 @@ class SyncJobSyncs:
         if its:
             return mapping.sync_of(self._jobs.provider, its)
         return next((error for error in found if isinstance(error, UpstreamError)), None)
-
-    async def _head(self, scope: Scope, first: int) -> Page[Sync] | UpstreamError:
-        try:
-            return await self.page(scope, first=first, after=None)
-        except UpstreamError as error:
-            return error
 
     def _syncs(self, jobs: Sequence[wire.SyncJob]) -> list[Sync]:
         return [

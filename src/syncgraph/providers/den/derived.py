@@ -1,12 +1,11 @@
 """Connectors and syncs put together from events: the contract ``sync-events`` has no routes for them."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from syncgraph.domain.model import Connector, Coverage, Sync
 from syncgraph.domain.page import Page
 from syncgraph.errors import UpstreamError
-from syncgraph.ports import ALL, Found, Scope
+from syncgraph.ports import ALL, Found, Scope, heads
 from syncgraph.providers.den import mapping, typeid, wire
 from syncgraph.providers.den.events import DenEvents
 
@@ -30,7 +29,7 @@ class DerivedConnectors:
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[Connector] | UpstreamError]:
-        return await asyncio.gather(*(self._head(scope, first=first) for scope in scopes))
+        return await heads(self, scopes, first=first)
 
     async def find_connectors(self, ids: Sequence[str]) -> Sequence[Found[Connector]]:
         asked = [one for one in dict.fromkeys(ids) if typeid.INSTANCE.fullmatch(one)]
@@ -40,12 +39,6 @@ class DerivedConnectors:
 
     def _mapped(self, event: Found[wire.Event]) -> Found[Connector]:
         return mapping.derived_connector(self._name, event) if isinstance(event, wire.Event) else event
-
-    async def _head(self, scope: Scope, *, first: int) -> Page[Connector] | UpstreamError:
-        try:
-            return await self.page(scope, first=first, after=None)
-        except UpstreamError as error:
-            return error
 
 
 class DerivedSyncs:
@@ -70,7 +63,7 @@ class DerivedSyncs:
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[Sync] | UpstreamError]:
-        return await asyncio.gather(*(self._head(scope, first=first) for scope in scopes))
+        return await heads(self, scopes, first=first)
 
     async def find_syncs(self, ids: Sequence[str]) -> Sequence[Found[Sync]]:
         asked = [one for one in dict.fromkeys(ids) if typeid.TARGET.fullmatch(one)]
@@ -80,12 +73,6 @@ class DerivedSyncs:
 
     def _mapped(self, id: str, event: Found[wire.Event]) -> Found[Sync]:
         return mapping.derived_sync(self._name, id, event) if isinstance(event, wire.Event) else event
-
-    async def _head(self, scope: Scope, *, first: int) -> Page[Sync] | UpstreamError:
-        try:
-            return await self.page(scope, first=first, after=None)
-        except UpstreamError as error:
-            return error
 
 
 async def _newest(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from syncgraph.domain.model import Coverage
 from syncgraph.domain.page import Page
-from syncgraph.errors import UpstreamError
+from syncgraph.errors import UpstreamError, or_error
 from syncgraph.ports import ALL, Found, Scope
 from syncgraph.providers.den import typeid, wire
 from syncgraph.providers.den.paging import HEAD, Lists, Walked
@@ -28,11 +28,9 @@ class DenEvents:
     async def find(self, id: str) -> Found[wire.Event]:
         if typeid.EVENT.fullmatch(id) is None:
             return None
-        try:
-            detail = await self._upstream.find(f"{PATH}/{segment(id)}", wire.EVENT)
-        except UpstreamError as error:
-            return error
-        return None if detail is None else detail.item
+        answer = self._upstream.find(f"{PATH}/{segment(id)}", wire.EVENT)
+        detail = await or_error(answer)
+        return detail.item if isinstance(detail, wire.Detail) else detail
 
     async def page(self, scope: Scope, *, first: int, after: str | None) -> Page[wire.Event]:
         if not _is_askable(scope):
@@ -43,14 +41,18 @@ class DenEvents:
     async def heads(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[wire.Event] | UpstreamError]:
-        """The head of each scope: one filtered call for one, one walk for many."""
+        """The head of each scope: one filtered call for one, one walk for many.
+
+        The walk stops when at most one scope is not filled: a filtered call serves that one for sure, where the next
+        page only may.
+        """
         if len(scopes) == 1:
-            return [await self._head(scopes[0], first=first)]
+            return [await or_error(self.page(scopes[0], first=first, after=None))]
         askable = [scope for scope in scopes if _is_askable(scope)]
         if not askable:
             return [Page([]) for _ in scopes]
         walked = await self._lists.walk(
-            PATH, wire.EVENTS, is_enough=lambda rows: _fills(grouped(rows), askable, first)
+            PATH, wire.EVENTS, is_enough=lambda rows: _unfilled(grouped(rows), askable, first) <= 1
         )
         groups = grouped(walked.rows)
         return [_head_in(walked, groups.get(scope, []), first) for scope in scopes]
@@ -67,16 +69,10 @@ class DenEvents:
 
     async def _newest(self, scope: Scope, head: Page[wire.Event] | UpstreamError) -> Found[wire.Event]:
         if isinstance(head, Page) and not head.items and head.next is not None:
-            head = await self._head(scope, first=1)
+            head = await or_error(self.page(scope, first=1, after=None))
         if isinstance(head, UpstreamError):
             return head
         return head.items[0] if head.items else None
-
-    async def _head(self, scope: Scope, *, first: int) -> Page[wire.Event] | UpstreamError:
-        try:
-            return await self.page(scope, first=first, after=None)
-        except UpstreamError as error:
-            return error
 
 
 def grouped(events: Sequence[wire.Event]) -> Mapping[Scope, Sequence[wire.Event]]:
@@ -96,8 +92,8 @@ def in_order(events: Sequence[wire.Event]) -> Sequence[wire.Event]:
     return sorted(once.values(), key=lambda event: event.started_at, reverse=True)
 
 
-def _fills(groups: Mapping[Scope, Sequence[wire.Event]], scopes: Sequence[Scope], first: int) -> bool:
-    return all(len(groups.get(scope, ())) >= first for scope in scopes)
+def _unfilled(groups: Mapping[Scope, Sequence[wire.Event]], scopes: Sequence[Scope], first: int) -> int:
+    return sum(len(groups.get(scope, ())) < first for scope in scopes)
 
 
 def _head_in(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from syncgraph.domain.model import Connector, Sync
 from syncgraph.domain.page import Page
-from syncgraph.errors import UpstreamError
-from syncgraph.ports import ALL, Found, Scope
+from syncgraph.errors import UpstreamError, or_error
+from syncgraph.ports import ALL, Found, Scope, heads
 from syncgraph.providers.den import mapping, typeid, wire
 from syncgraph.providers.den.paging import Lists
 from syncgraph.upstream.client import Upstream, segment
@@ -33,7 +33,7 @@ class DenConnectors:
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[Connector] | UpstreamError]:
-        return await asyncio.gather(*(self._head(scope, first=first) for scope in scopes))
+        return await heads(self, scopes, first=first)
 
     async def find_connectors(self, ids: Sequence[str]) -> Sequence[Found[Connector]]:
         return await asyncio.gather(*map(self._find, ids))
@@ -41,17 +41,11 @@ class DenConnectors:
     async def _find(self, id: str) -> Found[Connector]:
         if typeid.INSTANCE.fullmatch(id) is None:
             return None
-        try:
-            detail = await self._upstream.find(f"{INSTANCES}/{segment(id)}", wire.INSTANCE)
-        except UpstreamError as error:
-            return error
-        return None if detail is None else mapping.connector(self._upstream.name, detail.item)
-
-    async def _head(self, scope: Scope, *, first: int) -> Page[Connector] | UpstreamError:
-        try:
-            return await self.page(scope, first=first, after=None)
-        except UpstreamError as error:
-            return error
+        answer = self._upstream.find(f"{INSTANCES}/{segment(id)}", wire.INSTANCE)
+        detail = await or_error(answer)
+        return (
+            mapping.connector(self._upstream.name, detail.item) if isinstance(detail, wire.Detail) else detail
+        )
 
 
 class DenSyncs:
@@ -80,7 +74,7 @@ class DenSyncs:
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[Sync] | UpstreamError]:
-        return await asyncio.gather(*(self._head(scope, first=first) for scope in scopes))
+        return await heads(self, scopes, first=first)
 
     async def find_syncs(self, ids: Sequence[str]) -> Sequence[Found[Sync]]:
         return await asyncio.gather(*map(self._find, ids))
@@ -88,17 +82,13 @@ class DenSyncs:
     async def _find(self, id: str) -> Found[Sync]:
         if typeid.TARGET.fullmatch(id) is None:
             return None
-        try:
-            detail = await self._upstream.find(f"{TARGETS}/{segment(id)}", wire.TARGET)
-        except UpstreamError as error:
-            return error
-        return None if detail is None else mapping.sync(self._upstream.name, detail.item, None)
-
-    async def _head(self, scope: Scope, *, first: int) -> Page[Sync] | UpstreamError:
-        try:
-            return await self.page(scope, first=first, after=None)
-        except UpstreamError as error:
-            return error
+        answer = self._upstream.find(f"{TARGETS}/{segment(id)}", wire.TARGET)
+        detail = await or_error(answer)
+        return (
+            mapping.sync(self._upstream.name, detail.item, None)
+            if isinstance(detail, wire.Detail)
+            else detail
+        )
 
     async def _instances(self) -> dict[str, wire.Instance]:
         walked = await self._lists.walk(INSTANCES, wire.INSTANCES, most=None)

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
-from syncgraph.domain.model import CountRelation, Coverage, RunStatus, StatsSource, SyncRun, SyncStats
+from syncgraph.domain.model import CountRelation, Coverage, SyncRun, SyncStats
 from syncgraph.domain.page import Page
-from syncgraph.errors import UpstreamError
+from syncgraph.domain.stats import observed
+from syncgraph.errors import UpstreamError, or_error
 from syncgraph.ports import ALL, Found, Scope
 from syncgraph.providers.den import mapping, typeid, wire
 from syncgraph.providers.den.events import DenEvents, grouped
@@ -59,25 +60,16 @@ class DenStats:
 
     async def _counted(self, ids: set[str]) -> dict[str, SyncStats] | UpstreamError:
         scope = Scope(sync_id=next(iter(ids))) if len(ids) == 1 else ALL
-        try:
-            page = await self._events.page(scope, first=MAX_PAGE, after=None)
-        except UpstreamError as error:
-            return error
+        page = await or_error(self._events.page(scope, first=MAX_PAGE, after=None))
+        if isinstance(page, UpstreamError):
+            return page
         coverage = Coverage.FULL if page.next is None else Coverage.WINDOW
         groups = grouped(page.items)
         return {one: self._stats(groups.get(Scope(sync_id=one), ()), coverage) for one in ids}
 
     def _stats(self, events: Sequence[wire.Event], coverage: Coverage) -> SyncStats:
         runs = [mapping.run(self._name, event) for event in events]
-        return SyncStats(
-            source=StatsSource.OBSERVED,
-            coverage=coverage,
-            oldest_run_at=min((run.ordered_at for run in runs), default=None),
-            runs_total=len(runs),
-            runs_succeeded=sum(run.status is RunStatus.SUCCEEDED for run in runs),
-            runs_failed=sum(run.status is RunStatus.FAILED for run in runs),
-            records_total=_records_total(runs),
-        )
+        return observed(runs, coverage, records_total=_records_total(runs))
 
 
 def _records_total(runs: Sequence[SyncRun]) -> int | None:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from syncgraph.domain.model import Connector, Coverage, Sync, SyncRun, SyncStats
 from syncgraph.domain.page import Page
-from syncgraph.errors import UpstreamError, UpstreamNotFoundError
-from syncgraph.ports import ALL, Found, Scope
+from syncgraph.errors import UpstreamError, UpstreamNotFoundError, or_error
+from syncgraph.ports import ALL, Found, Scope, heads
 from syncgraph.providers.timbal import mapping, wire
 from syncgraph.providers.timbal.api import Api
 from syncgraph.providers.timbal.ids import RunId, SyncId, is_id, run_id, sync_id
-from syncgraph.providers.timbal.listing import Listed, find_each, or_error, snapshot
+from syncgraph.providers.timbal.listing import Listed, find_each, snapshot
 
 
 class TimbalConnectors:
@@ -35,8 +35,7 @@ class TimbalConnectors:
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[Connector] | UpstreamError]:
-        heads = (self.page(scope, first=first, after=None) for scope in scopes)
-        return await asyncio.gather(*map(or_error, heads))
+        return await heads(self, scopes, first=first)
 
     async def _find(self, its: str) -> Connector | None:
         view = await self._api.find_connector(its)

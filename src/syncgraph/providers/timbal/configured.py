@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from syncgraph.domain.model import Connector, Coverage, Sync, SyncRun
 from syncgraph.domain.page import Page
-from syncgraph.errors import UpstreamError
-from syncgraph.ports import ALL, Found, Scope
+from syncgraph.errors import UpstreamError, or_error
+from syncgraph.ports import ALL, Found, Scope, heads
 from syncgraph.providers.timbal import mapping, wire
 from syncgraph.providers.timbal.api import Api
 from syncgraph.providers.timbal.client import find_recent, find_sync, recent_page
 from syncgraph.providers.timbal.ids import SyncId, run_id
-from syncgraph.providers.timbal.listing import or_error, snapshot
+from syncgraph.providers.timbal.listing import snapshot
 
 
 class ConfiguredConnectors:
@@ -38,8 +38,7 @@ class ConfiguredConnectors:
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[Connector] | UpstreamError]:
-        heads = (self.page(scope, first=first, after=None) for scope in scopes)
-        return await asyncio.gather(*map(or_error, heads))
+        return await heads(self, scopes, first=first)
 
     async def _find(self, its: str) -> Connector | None:
         syncs = await details(self._api, [sync for sync in self._syncs if sync.connector == its])
@@ -69,8 +68,7 @@ class ConfiguredSyncs:
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[Sync] | UpstreamError]:
-        heads = (self.page(scope, first=first, after=None) for scope in scopes)
-        return await asyncio.gather(*map(or_error, heads))
+        return await heads(self, scopes, first=first)
 
 
 class ConfiguredRuns:
@@ -96,8 +94,7 @@ class ConfiguredRuns:
     async def first_pages(
         self, scopes: Sequence[Scope], *, first: int
     ) -> Sequence[Page[SyncRun] | UpstreamError]:
-        heads = (self.page(scope, first=first, after=None) for scope in scopes)
-        return await asyncio.gather(*map(or_error, heads))
+        return await heads(self, scopes, first=first)
 
     async def _find(self, its: str) -> SyncRun | None:
         of = run_id(its)

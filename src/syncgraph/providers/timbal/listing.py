@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from syncgraph.domain.model import Coverage, Key
 from syncgraph.domain.page import Page
-from syncgraph.errors import UpstreamError
+from syncgraph.errors import UpstreamError, or_error
 from syncgraph.ports import Found
 
 T = TypeVar("T")
@@ -44,14 +44,6 @@ def snapshot(rows: Iterable[R], coverage: Coverage) -> Page[R]:
     once = {row.key: row for row in rows}.values()
     ordered = sorted(once, key=lambda row: (row.ordered_at or _OLDEST, row.key.id), reverse=True)
     return Page(ordered, None, coverage)
-
-
-async def or_error(answer: Awaitable[T]) -> T | UpstreamError:
-    """``answer``, or what went wrong as a value: one thing's trouble must not take its batch along."""
-    try:
-        return await answer
-    except UpstreamError as error:
-        return error
 
 
 async def find_each(

@@ -11,12 +11,13 @@ from syncgraph.errors import (
     UpstreamForbiddenError,
     UpstreamGoneError,
     UpstreamNotFoundError,
+    or_error,
 )
 from syncgraph.ports import Diagnosis
 from syncgraph.providers.timbal import wire
 from syncgraph.providers.timbal.api import Api
 from syncgraph.providers.timbal.ids import SyncId, sync_id
-from syncgraph.providers.timbal.listing import Listed, or_error
+from syncgraph.providers.timbal.listing import Listed
 from syncgraph.providers.timbal.settings import Settings
 from syncgraph.upstream.answer import http_date
 from syncgraph.upstream.client import Upstream
