@@ -2,7 +2,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 import stamina
-
 from tests.gateway import Gateway, running
 
 

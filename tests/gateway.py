@@ -68,7 +68,10 @@ class Gateway:
 
 @asynccontextmanager
 async def running(
-    contracts: Mapping[str, str] | None = None, *, upstreams: Upstreams | None = None, settings: Settings | None = None
+    contracts: Mapping[str, str] | None = None,
+    *,
+    upstreams: Upstreams | None = None,
+    settings: Settings | None = None,
 ) -> AsyncIterator[Gateway]:
     """The whole gateway, in this process: real HTTP semantics, no socket."""
     upstreams = upstreams or Upstreams()

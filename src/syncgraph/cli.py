@@ -102,7 +102,9 @@ def check(
     if config_file is None:
         _stop("Name a file, or ask for --json-schema.")
     settings = _load(config_file)
-    out.print(f"{config_file}: {len(settings.providers)} providers, no mistakes.", highlight=False)
+    out.print(
+        f"{config_file}: {len(settings.providers)} providers, no mistakes.", highlight=False, soft_wrap=True
+    )
 
 
 @cli.command()
@@ -134,7 +136,7 @@ def status(
     else:
         out.print(report.status_table(found))
     for trouble in found.troubles:
-        err.print(trouble, style="red", highlight=False)
+        err.print(trouble, style="red", highlight=False, soft_wrap=True, markup=False)
     raise typer.Exit(1 if found.troubles else 0)
 
 

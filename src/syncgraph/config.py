@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -55,10 +56,44 @@ Secret = Annotated[
 """A secret by reference: ``env:NAME`` or ``file:/path``. Its repr is ``**********``."""
 
 
-class Strict(BaseModel):
-    """An unknown key is a mistake, not a comment."""
+def _address(value: str) -> str:
+    """An address of an API: no user, since the credential has its own key."""
+    url = _split(value)
+    if url is None or url.username or url.password or url.query or url.fragment:
+        raise PydanticCustomError("address", "write https://host, without user, query or fragment")
+    return value
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+Address = Annotated[str, AfterValidator(_address)]
+"""Of a provider's API."""
+
+
+def _proxy(value: str) -> str:
+    if _split(value) is None:
+        raise PydanticCustomError("address", "write http://host:port")
+    return value
+
+
+def _file(value: Path) -> Path:
+    if not value.is_file():
+        raise PydanticCustomError("file", "no such file")
+    return value
+
+
+def _split(address: str) -> SplitResult | None:
+    """None when it is not an HTTP address with a host and, where it has one, a port that there is."""
+    try:
+        url = urlsplit(address)
+        is_good = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return None
+    return url if is_good else None
+
+
+class Strict(BaseModel):
+    """An unknown key is a mistake, not a comment; a mistake never quotes what was written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
 
 class ProviderSettings(Strict):
@@ -66,30 +101,22 @@ class ProviderSettings(Strict):
 
     kind: str
     contract: str
-    base_url: str
+    base_url: Address
     credential: Secret
     attempt_timeout_s: float = Field(default=2.0, gt=0, le=60)
     retry_timeouts: bool = True
     concurrency: int = Field(default=32, ge=1, le=256)
     allow_insecure: bool = False
-    proxy: str | None = None
-    ca_bundle: Path | None = None
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+    ca_bundle: Annotated[Path, AfterValidator(_file)] | None = None
 
     @model_validator(mode="after")
     def _reachable_safely(self) -> "ProviderSettings":
         url = urlsplit(self.base_url)
-        if url.scheme not in {"http", "https"} or not url.hostname:
-            raise PydanticCustomError("base_url", "base_url: write https://host")
-        if url.username or url.password or url.query or url.fragment:
-            raise PydanticCustomError(
-                "base_url", "base_url: no user, query or fragment; the credential has its own key"
-            )
-        if url.scheme == "http" and not self.allow_insecure and not _is_loopback(url.hostname):
+        if url.scheme == "http" and not self.allow_insecure and not _is_loopback(url.hostname or ""):
             raise PydanticCustomError(
                 "base_url", "base_url: plain http only to this machine, or with allow_insecure = true"
             )
-        if self.ca_bundle is not None and not self.ca_bundle.is_file():
-            raise PydanticCustomError("ca_bundle", "ca_bundle: no such file")
         return self
 
 
@@ -144,9 +171,11 @@ def parse(raw: Mapping[str, Any], kinds: Mapping[str, type[ProviderSettings]]) -
         for key in raw
         if key not in {"server", "providers"}
     ]
-    server = _checked("server", ServerSettings, _table(raw, "server") | _from_environment(), mistakes)
-    tables = _table(raw, "providers")
-    if not tables:
+    server = _checked(
+        "server", ServerSettings, _table(raw, "server", mistakes) | _from_environment(), mistakes
+    )
+    tables = _table(raw, "providers", mistakes)
+    if not tables and not mistakes:
         mistakes.append(Mistake("providers", "name at least one: [providers.den]"))
     providers = {name: _provider(name, table, kinds, mistakes) for name, table in tables.items()}
     _compare_timeouts(server, providers, mistakes)
@@ -190,9 +219,12 @@ def json_schema(kinds: Mapping[str, type[ProviderSettings]]) -> dict[str, Any]:
     }
 
 
-def _table(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _table(raw: Mapping[str, Any], key: str, mistakes: list[Mistake]) -> dict[str, Any]:
     table = raw.get(key, {})
-    return dict(table) if isinstance(table, Mapping) else {}
+    if isinstance(table, Mapping):
+        return dict(table)
+    mistakes.append(Mistake(key, f"write a table: [{key}]"))
+    return {}
 
 
 def _from_environment() -> dict[str, str]:

@@ -1,6 +1,8 @@
 """An ASGI application on a socket, and what a person is told about it."""
 
+import signal
 import socket
+import sys
 from collections.abc import Callable
 
 import uvicorn
@@ -21,6 +23,9 @@ def serve(app: Starlette, host: str, port: int, announce: Callable[[str], None])
     config = uvicorn.Config(
         app, access_log=False, log_level="warning", timeout_graceful_shutdown=GRACE_S, server_header=False
     )
+    # uvicorn raises the signal again when all is answered; asked to stop and stopped is a success.
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from tests.contract.suite import NOW, bound
 
-from syncgraph.domain.model import Coverage, RunStatus
+from syncgraph.domain.model import Coverage, RunStatus, StatsSource
 from syncgraph.errors import (
     PaginationStalledError,
     UpstreamForbiddenError,
@@ -340,7 +340,20 @@ async def test_jobs_named_in_the_configuration_are_a_list_of_their_own():
     assert (len(runs.items), runs.next, runs.coverage) == (12, None, Coverage.CONFIGURED)
     assert [sync.key.id for sync in syncs.items] == sorted(str(link.sync_id) for link in SLOTTED)
     assert len(calls.sent) == 12
-    assert (provider.connector_lookup, provider.connector_feed, provider.stats_lookup) == (None, None, None)
+    assert (provider.connector_lookup, provider.connector_feed) == (None, None)
+
+
+async def test_stats_under_sync_jobs_are_counted_over_the_configured_jobs_only():
+    async with sandboxed("sync-jobs") as (provider, _):
+        [stats, none] = await provider.stats_lookup.find_stats([str(SLOTTED[0].sync_id), uuid(1)])
+        runs = await provider.run_feed.page(Scope(sync_id=str(SLOTTED[0].sync_id)), first=100, after=None)
+
+    assert (stats.source, stats.coverage, stats.runs_total) == (
+        StatsSource.OBSERVED,
+        Coverage.CONFIGURED,
+        len(runs.items),
+    )
+    assert none is None
 
 
 async def test_any_sync_job_is_found_by_its_id_whether_configured_or_not():

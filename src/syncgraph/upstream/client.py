@@ -198,7 +198,8 @@ class Upstream:
         except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
             # Also httpx2's timeouts: our own clock runs above, and aiohttp's transport names a disconnect one. What is
             # not HTTP at all comes as aiohttp's own error, which the transport lets through.
-            raise self._error(UpstreamUnavailableError, "The provider cannot be reached.") from error
+            what = "The proxy in front of the provider" if _is_of_proxy(error) else "The provider"
+            raise self._error(UpstreamUnavailableError, f"{what} cannot be reached.") from error
         account.last_headers = answer.headers
         kind = failure_of(answer, account.dialect, worked=self._worked_recently())
         if kind in {None, UpstreamForbiddenError, UpstreamNotFoundError}:
@@ -232,6 +233,12 @@ class Upstream:
     def _error(self, kind: type[UpstreamError], message: str, answer: Answer | None = None) -> UpstreamError:
         log.warning("upstream_failed", provider=self.name, code=kind.code)
         return kind(message, provider=self.name, http_status=answer.status if answer else None)
+
+
+def _is_of_proxy(error: Exception) -> bool:
+    """The transport names most connection errors alike; its cause is aiohttp's own."""
+    proxy_errors = (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)
+    return isinstance(error.__cause__, proxy_errors) or isinstance(error, proxy_errors)
 
 
 def _is_json(answer: Answer) -> bool:

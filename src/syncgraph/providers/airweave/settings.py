@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from syncgraph.config import ProviderSettings
+from syncgraph.config import Address, ProviderSettings
 
 SEED: Literal["sync-jobs"] = "sync-jobs"
 """One sync job by its id, as documented before there was an API of source connections."""
@@ -43,7 +43,7 @@ class Settings(ProviderSettings):
 
     kind: Literal["airweave"]
     contract: Literal["sync-jobs", "source-connections"] = TODAY
-    base_url: str = "https://api.airweave.ai"
+    base_url: Address = "https://api.airweave.ai"
     auth: Literal["bearer", "x-api-key"] | None = None
     organisation: Annotated[str, Field(pattern=f"^{UUID.pattern}$")] | None = None
     job_path: Annotated[str, BeforeValidator(_job_path)] = SEED_JOB_PATH

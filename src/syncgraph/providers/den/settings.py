@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from syncgraph.config import ProviderSettings
+from syncgraph.config import Address, ProviderSettings
 
 
 class Settings(ProviderSettings):
@@ -13,7 +13,7 @@ class Settings(ProviderSettings):
 
     kind: Literal["den"]
     contract: Literal["sync-events", "connector-instances"] = "connector-instances"
-    base_url: str = "https://api.openworklabs.com"
+    base_url: Address = "https://api.openworklabs.com"
     # A list reads every event of the organisation before it slices, whatever its limit: seconds, and again if repeated.
     attempt_timeout_s: float = Field(default=9.0, gt=0, le=60)
     retry_timeouts: bool = False

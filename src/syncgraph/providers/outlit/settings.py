@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from syncgraph.config import ProviderSettings
+from syncgraph.config import Address, ProviderSettings
 
 SEED: Literal["integrations"] = "integrations"
 """REST ``/api/integrations*``, published until 2026-07-29: connections and the status of each model."""
@@ -16,4 +16,4 @@ class Settings(ProviderSettings):
 
     kind: Literal["outlit"]
     contract: Literal["integrations", "tool-gateway"] = SEED
-    base_url: str = "https://app.outlit.ai"
+    base_url: Address = "https://app.outlit.ai"

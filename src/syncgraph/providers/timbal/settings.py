@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from syncgraph.config import ProviderSettings
+from syncgraph.config import Address, ProviderSettings
 from syncgraph.providers.timbal.ids import is_id, sync_id
 
 
@@ -31,7 +31,7 @@ class Settings(ProviderSettings):
 
     kind: Literal["timbal"]
     contract: Literal["sync-detail", "connectors"] = "connectors"
-    base_url: str = "https://api.timbal.ai"
+    base_url: Address = "https://api.timbal.ai"
     organisation: Annotated[str, BeforeValidator(_stringified), AfterValidator(_organisation)]
     syncs: tuple[Annotated[str, AfterValidator(_sync)], ...] = ()
 
