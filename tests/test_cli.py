@@ -17,6 +17,7 @@ import httpx2
 import pytest
 import structlog
 from jsonschema import Draft202012Validator
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from syncgraph import sandboxes
@@ -34,6 +35,7 @@ def _plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Wide enough for a table, and without what the commands make of the logs of this process."""
     monkeypatch.setenv("COLUMNS", "220")
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("syncgraph.cli.out", Console(width=220))
     for name in [name for name in os.environ if name.startswith("SYNCGRAPH_")]:
         monkeypatch.delenv(name)
     yield
@@ -359,13 +361,44 @@ def test_a_proxy_that_is_no_address_is_a_mistake_of_the_configuration(config: Pa
 
 def test_status_shows_every_sync_of_every_provider():
     shown = run("status", "--now", NOW)
-    told = json.loads(run("status", "--json", "--now", NOW).stdout)
+    told = json.loads(run("status", "--json", "--now", NOW).stdout)["syncs"]
 
     assert shown.exit_code == 0, shown.output
     assert {row["providerName"] for row in told} == set(sandboxes.SANDBOXES)
     assert all(row["state"] and row["externalId"] for row in told)
-    table = [line for line in lines(shown.stdout) if any(f" {name} " in line for name in sandboxes.SANDBOXES)]
+    shown_syncs = shown.stdout[shown.stdout.index("last outcome") :]
+    table = [line for line in lines(shown_syncs) if any(f" {name} " in line for name in sandboxes.SANDBOXES)]
     assert len(table) == len(told)
+
+
+def test_status_shows_what_needs_attention_first_and_worst_first():
+    shown = run("status", "--now", NOW).stdout
+    told = json.loads(run("status", "--json", "--now", NOW).stdout)["overview"]
+
+    assert 0 <= shown.index("Needs attention") < shown.index("last outcome")
+    healths = [one["health"]["status"] for one in told["needsAttention"]]
+    assert healths == sorted(healths)
+    assert set(healths) == {"DEGRADED", "WARNING"}
+    for one in told["needsAttention"]:
+        assert one["name"] in shown
+        assert one["health"]["reasons"][0]["code"] in shown
+
+
+def test_watch_looks_again_and_again_and_ends_cleanly_on_ctrl_c():
+    with subprocess.Popen(
+        [sys.executable, "-m", "syncgraph", "watch", "--every", "1", "--now", NOW],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        looks = 0
+        for line in process.stdout:
+            looks += line.startswith(NOW)
+            if looks == 2:
+                break
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE_S)
+
+    assert (process.returncode, said) == (0, "")
 
 
 def test_status_shows_what_it_can_and_says_what_is_missing(config: Path):
@@ -379,7 +412,12 @@ def test_status_shows_what_it_can_and_says_what_is_missing(config: Path):
             result = run("status", "--json", "--config", str(config), "--now", NOW)
 
     assert result.exit_code == 1
-    assert {row["providerName"] for row in json.loads(result.stdout)} == {"outlit"}
+    told = json.loads(result.stdout)
+    assert {row["providerName"] for row in told["syncs"]} == {"outlit"}
+    assert {one["provider"]["name"]: one["code"] for one in told["overview"]["sources"]} == {
+        "outlit": None,
+        "den": "UPSTREAM_UNAVAILABLE",
+    }
     assert assert_one_plain_line(result.stderr).startswith("den: ")
 
 
@@ -397,7 +435,7 @@ def test_a_sandbox_over_a_socket_is_reached_with_the_configuration_that_it_print
         stranger = httpx2.get(url_in(said) + "/", timeout=PATIENCE_S)
 
     assert (told.exit_code, told.stderr) == (0, "")
-    assert {row["providerName"] for row in json.loads(told.stdout)} == {name}
+    assert {row["providerName"] for row in json.loads(told.stdout)["syncs"]} == {name}
     assert stranger.status_code >= 400
 
 

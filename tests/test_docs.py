@@ -28,7 +28,7 @@ DOCUMENTS = [
     ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-COMMANDS = {"serve", "check", "doctor", "status", "schema", "sandbox"}
+COMMANDS = {"serve", "check", "doctor", "status", "watch", "schema", "sandbox"}
 
 
 def read(path: str) -> str:
@@ -108,8 +108,14 @@ def test_the_sample_configuration_is_good_and_names_every_setting(monkeypatch):
 
     assert set(settings.providers) == set(PROVIDERS)
     keys = set(re.findall(r"^#? ?([a-z_]+) = ", sample, re.MULTILINE))
+    tables = set(re.findall(r"^# \[providers\.den\.([a-z_]+)\]", sample, re.MULTILINE))
+    inner = set(re.findall(r"^# \[providers\.den\.freshness\.([a-z_]+)\.", sample, re.MULTILINE))
     models: list[type[BaseModel]] = [config.ServerSettings, *(one.settings for one in PROVIDERS.values())]
-    assert keys == {name for model in models for name in model.model_fields}
+    assert keys | tables == {
+        *(name for model in models for name in model.model_fields),
+        *config.FreshnessLimits.model_fields,
+    }
+    assert inner == set(config.FreshnessSettings.model_fields) - set(config.FreshnessLimits.model_fields)
 
 
 def test_the_sample_s_commented_values_are_good_too(monkeypatch):

@@ -420,7 +420,8 @@ async def test_every_run_that_the_sandboxes_hold_is_shown(gateway: Gateway):
     nested = {
         run["id"]
         for one in data["connectors"]["nodes"]
-        if one["runs"] is not None
+        # Timbal's list of all jobs is a window, in which a connector's own list may show more.
+        if one["runs"] is not None and one["providerName"] != "timbal"
         for run in one["runs"]["nodes"]
     }
     everything = {run["id"] for run in await listed(gateway, "syncRuns", 100)}
@@ -495,7 +496,7 @@ async def test_outlit_says_that_it_publishes_no_runs_and_never_that_there_are_no
               total { value relation } sources { status coverage code }
               nodes {
                 runs { nodes { id } }
-                syncs(first: 100) {
+                syncs(first: 20) {
                   total { value relation }
                   nodes {
                     runs { nodes { id } } stats { runsTotal } latestRun { id } latestSuccessfulRun { id } latestFailedRun { id }
@@ -662,7 +663,7 @@ def test_a_list_is_never_null_within_and_null_as_a_whole_only_with_a_meaning():
 def test_types_fields_and_enum_values_are_named_as_graphql_names_them():
     for one in our_types():
         assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", one.name)
-        assert one.name == "Connection" or not is_input_object_type(one)
+        assert one.name.endswith(("Filter", "Range")) or not is_input_object_type(one)
         for name in fields_of(one):
             assert re.fullmatch(r"[a-z][A-Za-z0-9]*", name)
         for name in getattr(one, "values", {}):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from syncgraph.domain.merge import MAX_PAGES, START, Merge, Merged, Place, Rank, covers, rank, rows_asked
 from syncgraph.domain.model import Coverage, RunKey
 from syncgraph.domain.page import Page
-from syncgraph.errors import BudgetExceededError
+from syncgraph.errors import TieOverflowError
 from syncgraph.graph.cursors import Cursors
 
 EPOCH = datetime(2026, 11, 1, tzinfo=UTC)
@@ -402,14 +402,14 @@ def test_a_page_token_that_comes_back_is_refused():
     assert merge.wanted() == {"loop": "again"}
 
 
-def test_a_list_that_brings_nothing_new_is_given_up_after_so_many_pages():
+def test_more_rows_of_one_instant_than_are_read_at_once_are_a_failure():
     endless, other = ByCursor("endless", [5] * 500), ByCursor("other", [9, 1])
     endless.largest = 3
 
     page, detached = read([endless, other], 1)
 
     assert endless.calls == MAX_PAGES
-    assert detached == {"endless": BudgetExceededError.code}
+    assert detached == {"endless": TieOverflowError.code}
     assert ids_of(page) == ["other-000"]
     assert not page.is_whole
 
@@ -433,13 +433,18 @@ def test_a_small_page_may_follow_a_big_one():
     assert (ids_of(page), detached) == (["one-090"], {})
 
 
-def test_a_list_too_deep_to_be_found_again_without_its_hint_is_reported():
+def test_a_place_deep_in_a_list_is_found_again_without_its_hint_over_several_pages():
     deep = ByCursor("deep", range(2500, 0, -1))
-
     page, detached = read([deep], 5, Place(after=rank(deep.items()[2200])))
+    assert (ids_of(page), page.has_next, set(page.cut), dict(detached)) == ([], True, {"deep"}, {})
 
-    assert (ids_of(page), page.is_whole) == ([], False)
-    assert detached == {"deep": BudgetExceededError.code}
+    empty = 0
+    while not page.rows:
+        page, detached = read([deep], 5, later(page.end))
+        empty += 1
+
+    assert ids_of(page) == [f"deep-{n:03d}" for n in range(2201, 2206)]
+    assert (empty, detached) == (4, {})
 
 
 @thorough

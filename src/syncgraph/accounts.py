@@ -27,8 +27,29 @@ class Opened:
     meter: Meter
 
 
-Open = Callable[[float, datetime], Opened]
-"""Binds one account; arguments: the deadline on the event loop's clock, and the request's ``now``."""
+@dataclass(slots=True)
+class Budget:
+    """Upstream calls that one operation may still make, over all providers."""
+
+    left: int
+
+    def spend(self) -> bool:
+        """Take one call; False when none is left."""
+        self.left -= 1
+        return self.left >= 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What an account is opened on: until when on the event loop's clock, as of which instant, for how many calls."""
+
+    deadline: float
+    now: datetime
+    budget: Budget
+
+
+Open = Callable[[Terms], Opened]
+"""Binds one account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +59,9 @@ class Accounts:
     by_name: Mapping[str, Open]
 
     @asynccontextmanager
-    async def open(self, *, deadline: float, now: datetime) -> AsyncIterator[Mapping[str, Opened]]:
+    async def open(self, terms: Terms) -> AsyncIterator[Mapping[str, Opened]]:
         """Providers for one request, by name in the configuration's order; on exit nothing of it goes on."""
-        opened = {name: bind(deadline, now) for name, bind in self.by_name.items()}
+        opened = {name: bind(terms) for name, bind in self.by_name.items()}
         try:
             yield opened
         finally:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Self
 
@@ -12,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
-from syncgraph.accounts import Accounts, Open, Opened
+from syncgraph.accounts import Accounts, Budget, Open, Opened, Terms
 from syncgraph.config import ProviderSettings, Settings
 from syncgraph.graph.context import Context
 from syncgraph.graph.cursors import Cursors
@@ -60,6 +61,7 @@ class Gateway:
         self._accounts = _accounts(settings, connect)
         self._openers = Accounts({name: _opener(*one) for name, one in self._accounts.items()})
         self._timeout_s = settings.server.operation_timeout_s
+        self._max_calls = settings.server.max_upstream_calls
         self._cursors = Cursors(cursor_secret(settings))
         self._clock = clock
 
@@ -75,7 +77,8 @@ class Gateway:
         """The providers for one operation, and its ``now``."""
         now = self._clock()
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        async with self._openers.open(deadline=deadline, now=now) as opened:
+        terms = Terms(deadline=deadline, now=now, budget=Budget(self._max_calls))
+        async with self._openers.open(terms) as opened:
             yield opened, now
 
     async def execute(self, operation: Operation) -> Result:
@@ -110,9 +113,11 @@ def _account(
 def _opener(account: Account, settings: ProviderSettings) -> Open:
     adapter = PROVIDERS[settings.kind]
 
-    def open_account(deadline: float, now: datetime) -> Opened:
-        upstream = Upstream(account, deadline=deadline, now=now)
-        return Opened(adapter.bind(upstream, settings, now), upstream)
+    def open_account(terms: Terms) -> Opened:
+        upstream = Upstream(account, deadline=terms.deadline, now=terms.now, spend=terms.budget.spend)
+        provider = adapter.bind(upstream, settings, terms.now)
+        seen = replace(provider, health=upstream.health, expectation=settings.freshness.policy_of)
+        return Opened(seen, upstream)
 
     return open_account
 

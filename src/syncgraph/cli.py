@@ -1,6 +1,7 @@
-"""The command line: serve, check, doctor, status, schema, sandbox."""
+"""The command line: serve, check, doctor, status, watch, schema, sandbox."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from starlette.applications import Starlette
 
-from syncgraph import app, config, report, sandboxes, serving
+from syncgraph import app, config, report, sandboxes, screen, serving
 from syncgraph.config import ConfigError, Settings
 from syncgraph.graph.schema import schema
 from syncgraph.providers import PROVIDERS
@@ -126,18 +128,40 @@ def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show every sync: provider, name, state, last success and its age."""
+    """Show what needs attention, then every sync: state, last success and its age."""
     logs.configure(level="critical")
     settings, connect = _configured(config_file, _clock(now))
     with err.status("Asking the providers ..."):
-        found = asyncio.run(report.status(settings, connect=connect, clock=_clock(now)))
+        found = asyncio.run(screen.status(settings, connect=connect, clock=_clock(now)))
     if as_json:
-        print(json.dumps(found.rows, indent=2))
+        print(json.dumps({"overview": found.overview, "syncs": found.rows}, indent=2))
     else:
-        out.print(report.status_table(found))
+        out.print(screen.overview_of(found), screen.table_of(found))
     for trouble in found.troubles:
         err.print(trouble, style="red", highlight=False, soft_wrap=True, markup=False)
     raise typer.Exit(1 if found.troubles else 0)
+
+
+@cli.command()
+def watch(
+    config_file: ConfigFile = None,
+    now: Now = None,
+    *,
+    every: Annotated[float, typer.Option("--every", min=1, help="Seconds between two looks.")] = 10.0,
+) -> None:
+    """Show what needs attention, again and again, until Ctrl-C."""
+    logs.configure(level="critical")
+    settings, connect = _configured(config_file, _clock(now))
+    with contextlib.suppress(KeyboardInterrupt), Live(console=out, auto_refresh=False) as live:
+
+        def show(found: screen.Status) -> None:
+            shown = Group(screen.overview_of(found), screen.troubles_of(found))
+            if out.is_terminal:
+                live.update(shown, refresh=True)
+            else:
+                out.print(shown)
+
+        asyncio.run(screen.watch(settings, connect=connect, clock=_clock(now), every_s=every, show=show))
 
 
 @cli.command("schema")

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -24,6 +25,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+
+from syncgraph.domain.freshness import LONGEST_INTERVAL, FreshnessPolicy, configured_policy
+from syncgraph.domain.model import Sync
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 ENV_PREFIX = "SYNCGRAPH_"
@@ -96,6 +100,47 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
 
+Limit = Annotated[float, Field(gt=0, le=LONGEST_INTERVAL.total_seconds())]
+"""An age in seconds."""
+
+
+class FreshnessLimits(Strict):
+    """How old the last success may be. ``error_after_s``: twice ``warn_after_s`` unless it is given."""
+
+    warn_after_s: Limit | None = None
+    error_after_s: Limit | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "FreshnessLimits":
+        warn, error = self.warn_after_s, self.error_after_s
+        if error is not None and (warn is None or warn > error):
+            raise PydanticCustomError("limits", "error_after_s: write warn_after_s too, and no larger")
+        return self
+
+    @property
+    def policy(self) -> FreshnessPolicy | None:
+        """None: nothing is configured."""
+        if self.warn_after_s is None:
+            return None
+        error_after = None if self.error_after_s is None else timedelta(seconds=self.error_after_s)
+        return configured_policy(timedelta(seconds=self.warn_after_s), error_after)
+
+
+class FreshnessSettings(FreshnessLimits):
+    """For all syncs of a provider, and by ``externalId`` for those of a connector, or for one; the nearest wins."""
+
+    connectors: Mapping[str, FreshnessLimits] = Field(default_factory=dict)
+    syncs: Mapping[str, FreshnessLimits] = Field(default_factory=dict)
+
+    def policy_of(self, sync: Sync) -> FreshnessPolicy | None:
+        of_sync = self.syncs.get(sync.key.id, _NO_LIMITS)
+        of_connector = self.connectors.get(sync.connector.id, _NO_LIMITS) if sync.connector else _NO_LIMITS
+        return of_sync.policy or of_connector.policy or self.policy
+
+
+_NO_LIMITS = FreshnessLimits()
+
+
 class ProviderSettings(Strict):
     """What every provider needs. The table's name in the file is the provider's name in the graph."""
 
@@ -109,6 +154,7 @@ class ProviderSettings(Strict):
     allow_insecure: bool = False
     proxy: Annotated[str, AfterValidator(_proxy)] | None = None
     ca_bundle: Annotated[Path, AfterValidator(_file)] | None = None
+    freshness: FreshnessSettings = FreshnessSettings()
 
     @model_validator(mode="after")
     def _reachable_safely(self) -> "ProviderSettings":
@@ -126,6 +172,7 @@ class ServerSettings(Strict):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     operation_timeout_s: float = Field(default=10.0, gt=0, le=300)
+    max_upstream_calls: int = Field(default=200, ge=1, le=10_000)
     graphiql: bool = True
 
 

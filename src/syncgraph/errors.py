@@ -7,7 +7,6 @@ GatewayError                    code                        retry?   who acts
 |  +- NotFoundError             NOT_FOUND                   no       the caller     an id of `nodes` that names nothing
 |  +- InvalidCursorError        BAD_CURSOR                  no       the caller
 |  +- CursorMismatchError       CURSOR_MISMATCH             no       the caller     a cursor of other arguments or another list
-|  +- BudgetExceededError       BUDGET_EXCEEDED             no       the caller     would cost too many upstream calls
 +- IntegerOverflowError         INTEGER_OVERFLOW            no       us             beyond 2^53-1; the field is null
 +- UpstreamError (.provider)
    +- UpstreamTimeoutError      UPSTREAM_TIMEOUT            yes      wait
@@ -19,6 +18,7 @@ GatewayError                    code                        retry?   who acts
    +- UpstreamNotFoundError     UPSTREAM_NOT_FOUND          no       the operator   a list's own parent is not there
    +- UpstreamContractError     UPSTREAM_BAD_RESPONSE       no       us             not JSON, wrong shape, too large, redirect
    +- UpstreamGoneError         UPSTREAM_CONTRACT_GONE      no       the operator   the configured contract is not served there
+   +- BudgetExceededError       BUDGET_EXCEEDED             no       the caller     would cost more upstream calls than one operation may make
    +- PaginationStalledError    PAGINATION_STALLED          no       us             a cursor that loops
    +- TieOverflowError          TIE_OVERFLOW                no       us             more equal times than one page can hold
 anything else                   INTERNAL                    no       us             traceback logged, message hidden
@@ -74,12 +74,6 @@ class CursorMismatchError(InvalidRequestError):
     """A cursor of another list, or of the same list with other arguments."""
 
     code = "CURSOR_MISMATCH"
-
-
-class BudgetExceededError(InvalidRequestError):
-    """Answering would cost more upstream calls than one operation may make."""
-
-    code = "BUDGET_EXCEEDED"
 
 
 class IntegerOverflowError(GatewayError):
@@ -169,6 +163,12 @@ class UpstreamGoneError(UpstreamError):
     """The configured contract is not served there; the message says which one to try."""
 
     code = "UPSTREAM_CONTRACT_GONE"
+
+
+class BudgetExceededError(UpstreamError):
+    """Asking the provider on would cost more upstream calls than one operation may make."""
+
+    code = "BUDGET_EXCEEDED"
 
 
 class PaginationStalledError(UpstreamError):

@@ -8,7 +8,17 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from syncgraph.accounts import Opened
-from syncgraph.domain.merge import Merge, Merged, Place, Row, covers, rows_asked, still_detached
+from syncgraph.domain.merge import (
+    Merge,
+    Merged,
+    Place,
+    Row,
+    Selection,
+    covers,
+    gap_of,
+    rows_asked,
+    still_detached,
+)
 from syncgraph.domain.model import Count, CountRelation, Coverage
 from syncgraph.domain.page import Page
 from syncgraph.errors import BudgetExceededError, PaginationStalledError, UpstreamError, or_error
@@ -25,11 +35,15 @@ class SourceStatus(StrEnum):
     FAILED = "FAILED"
     SCAN_LIMIT = "SCAN_LIMIT"
     UNSUPPORTED = "UNSUPPORTED"
+    SKIPPED = "SKIPPED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceOutcome:
-    """What one provider contributed to a list. ``code``: of the failure; ``error``: only when it is a new one."""
+    """What one provider contributed to a list.
+
+    ``code``: of the failure; ``error``: only when it is a new one. ``gap``: from where on its rows are missing.
+    """
 
     provider: Provider
     status: SourceStatus
@@ -39,6 +53,8 @@ class SourceOutcome:
     upstream_calls: int = 0
     code: str | None = None
     error: UpstreamError | None = None
+    gap: Place | None = None
+    gap_list_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +72,28 @@ class Listing(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request(Generic[T]):
-    """One page wanted. ``feed_of``: what a provider is asked, None where it has no such list."""
+    """One page wanted.
 
-    list_id: str
+    ``feed_of``: what a provider is asked, None where it has no such list. ``list_id``: names the list and its
+    arguments, narrowed to some providers. ``scopes``: by provider, the only lists of interest; None: all.
+    ``stops``: a failure ends the page, instead of leaving its list out.
+    """
+
+    list_id: Callable[[Iterable[str]], str]
     first: int
     place: Place
     is_continued: bool
     now: datetime
     feed_of: Callable[[Provider], Feed[T] | None]
+    selection: Selection[T] | None = None
+    providers: frozenset[str] | None = None
+    scopes: Mapping[str, Sequence[Scope]] | None = None
+    stops: bool = False
+
+    def wants(self, provider: Provider) -> bool:
+        """Whether the filter lets any row of the provider through."""
+        is_named = self.providers is None or provider.name in self.providers
+        return is_named and (self.scopes is None or provider.name in self.scopes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +117,7 @@ def source_name(provider: str, scope: Scope) -> str:
 async def list_all(request: Request[T], providers: Iterable[Opened]) -> Listing[T]:
     """One page over all lists of all ``providers``; never raises for what a provider did."""
     asked = list(providers)
-    able = [opened for opened in asked if request.feed_of(opened.provider) is not None]
+    able = [one for one in asked if request.feed_of(one.provider) is not None and request.wants(one.provider)]
     heads = await asyncio.gather(*(_heads(request, opened) for opened in able))
     return await _merged(request, asked, [head for of_one in heads for head in of_one])
 
@@ -118,10 +148,10 @@ async def _heads(request: Request[T], opened: Opened) -> Sequence[_Head[T]]:
     assert feed is not None
     if covers(left_out, opened.provider.name):
         return []
-    try:
-        scopes = await feed.scopes()
-    except UpstreamError as error:
-        return [(_Source(opened, feed, ALL), error)]
+    given = request.scopes.get(opened.provider.name) if request.scopes is not None else None
+    scopes = given if given is not None else await or_error(feed.scopes())
+    if isinstance(scopes, UpstreamError):
+        return [(_Source(opened, feed, ALL), scopes)]
     sources = [
         one for one in (_Source(opened, feed, scope) for scope in scopes) if not covers(left_out, one.name)
     ]
@@ -141,7 +171,13 @@ async def _heads(request: Request[T], opened: Opened) -> Sequence[_Head[T]]:
 
 async def _merged(request: Request[T], asked: Sequence[Opened], heads: Sequence[_Head[T]]) -> Listing[T]:
     sources = {source.name: source for source, _ in heads}
-    merge: Merge[T] = Merge(sources, first=request.first, place=request.place)
+    merge: Merge[T] = Merge(
+        sources,
+        first=request.first,
+        place=request.place,
+        selection=request.selection,
+        stops=request.stops,
+    )
     errors: dict[str, UpstreamError] = {}
     for source, head in heads:
         if head is not None:
@@ -182,7 +218,7 @@ def _listing(
     supported = [opened for opened in asked if request.feed_of(opened.provider) is not None]
     exact = page.is_whole and len(supported) == len(asked)
     return Listing(
-        list_id=request.list_id,
+        list_id=request.list_id(opened.provider.name for opened in asked),
         rows=page.rows,
         has_next=page.has_next,
         has_previous=request.is_continued,
@@ -202,17 +238,21 @@ def _outcome(
     provider = opened.provider
     if request.feed_of(provider) is None:
         return SourceOutcome(provider=provider, status=SourceStatus.UNSUPPORTED, coverage=Coverage.NONE)
-    codes = _of(provider, detached)
+    if not request.wants(provider):
+        return SourceOutcome(provider=provider, status=SourceStatus.SKIPPED, coverage=Coverage.NONE)
+    codes = _of(provider, detached) or [error.code for error in _of(provider, errors)]
     seen = _of(provider, page.coverage)
     return SourceOutcome(
         provider=provider,
-        status=_status(codes),
+        status=_status(codes, was_cut=bool(_of(provider, dict.fromkeys(page.cut, True)))),
         coverage=_coverage(seen, failed=bool(codes)),
         horizon=max(_of(provider, page.horizons), default=None),
         fetched_at=request.now if seen or not codes else None,
         upstream_calls=opened.meter.calls,
         code=next(iter(codes), None),
         error=next(iter(_of(provider, errors)), None),
+        gap=gap_of(page.end, provider.name),
+        gap_list_id=request.list_id((provider.name,)),
     )
 
 
@@ -220,9 +260,9 @@ def _of(provider: Provider, by_source: Mapping[str, V]) -> Sequence[V]:
     return [value for source, value in by_source.items() if covers((provider.name,), source)]
 
 
-def _status(codes: Sequence[str]) -> SourceStatus:
+def _status(codes: Sequence[str], *, was_cut: bool) -> SourceStatus:
     if not codes:
-        return SourceStatus.OK
+        return SourceStatus.SCAN_LIMIT if was_cut else SourceStatus.OK
     only_budget = set(codes) == {BudgetExceededError.code}
     return SourceStatus.SCAN_LIMIT if only_budget else SourceStatus.FAILED
 

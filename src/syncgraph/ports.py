@@ -5,11 +5,14 @@ spoil its batch. A *feed* asks for pages, newest first, and raises. Every call m
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias, TypeVar
 
+from syncgraph.domain.freshness import FreshnessPolicy
+from syncgraph.domain.health import ProviderHealthStatus
+from syncgraph.domain.metrics import Percentiles
 from syncgraph.domain.model import (
     Capability,
     Connector,
@@ -118,8 +121,44 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """A provider's own limit, as its last answer told it. None: it did not."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderHealth:
+    """A provider as this process saw it in its last calls.
+
+    ``success_rate``, ``latency``: of the last five minutes, in seconds; None when there was no call, or none that
+    succeeded. ``last_error``: a copy that holds nothing of the request it failed.
+    """
+
+    status: ProviderHealthStatus
+    last_success_at: datetime | None = None
+    last_error: UpstreamError | None = None
+    success_rate: float | None = None
+    latency: Percentiles | None = None
+    rate_limit: RateLimit | None = None
+
+
+def _not_seen() -> ProviderHealth:
+    return ProviderHealth(status=ProviderHealthStatus.UNKNOWN)
+
+
+def _nothing_configured(_: Sync) -> FreshnessPolicy | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One configured provider, bound to one request: what it is and what it can answer. None: it cannot."""
+    """One configured provider, bound to one request: what it is and what it can answer. None: it cannot.
+
+    ``health``: as seen so far; costs no call. ``expectation``: what an operator configured for a sync's freshness.
+    """
 
     name: str
     kind: ProviderKind
@@ -134,3 +173,5 @@ class Provider:
     connector_feed: Feed[Connector] | None = None
     sync_feed: Feed[Sync] | None = None
     run_feed: Feed[SyncRun] | None = None
+    health: Callable[[], ProviderHealth] = _not_seen
+    expectation: Callable[[Sync], FreshnessPolicy | None] = _nothing_configured

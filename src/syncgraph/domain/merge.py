@@ -5,14 +5,14 @@ provider, then id. The watermark of a place decides what comes after it; page to
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from syncgraph.domain.model import Coverage
 from syncgraph.domain.page import Page
-from syncgraph.errors import BudgetExceededError
+from syncgraph.errors import TieOverflowError
 
 NO_TIME = 2**62
 """``Rank.age`` of what has no time: after everything that has one."""
@@ -23,8 +23,8 @@ LOOK_AHEAD = 2
 ROWS = 100
 """Rows asked for at least where a list goes on: a page of it may begin far above the place to go on from."""
 
-MAX_PAGES = 20
-"""Pages of one list read for one page of the merged one, before giving up on it for now."""
+MAX_PAGES = 5
+"""Pages of one list read for one page of the merged one: then that page ends where the list was read to."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -94,6 +94,18 @@ def compacted(place: Place) -> Place:
     return Place(after=place.after, count=place.count, detached=by_provider)
 
 
+def gap_of(place: Place, provider: str) -> Place | None:
+    """From where on rows of ``provider`` are missing, its other lists left out; None when none are."""
+    missing = {source: at for source, (at, _) in place.detached.items() if covers((provider,), source)}
+    if not missing:
+        return None
+    frontiers = list(missing.values())
+    newest = None if None in frontiers else min(at for at in frontiers if at is not None)
+    others = {*place.hints, *place.ended}
+    healthy = [one for one in others if covers((provider,), one) and not covers(missing, one)]
+    return Place(after=newest, ended=dict.fromkeys(healthy, _UNKNOWN_END))
+
+
 def still_detached(place: Place) -> Mapping[str, tuple[Rank | None, str]]:
     """The lists that stay out: something was emitted after they failed, so taking them back would hide a gap."""
     return {source: (at, code) for source, (at, code) in place.detached.items() if at != place.after}
@@ -150,13 +162,37 @@ class Merged(Generic[T]):
     coverage: Mapping[str, Coverage]
     horizons: Mapping[str, datetime]
     """Of the lists that were read to an end that is not the end of what exists: the oldest instant they show."""
+    cut: frozenset[str]
+    """The lists whose scan ended this page, before it was full: they go on from ``end``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection(Generic[T]):
+    """Which rows a merged list shows. ``oldest``: rows before it are shown by nobody, so lists end there."""
+
+    keep: Callable[[T], bool] = lambda _row: True
+    oldest: datetime | None = None
 
 
 class Merge(Generic[T]):
-    """Puts one page together: ask ``wanted()`` for lists, ``add`` or ``fail`` each, until none is wanted."""
+    """Puts one page together: ask ``wanted()`` for lists, ``add`` or ``fail`` each, until none is wanted.
 
-    def __init__(self, sources: Iterable[str], *, first: int, place: Place = START) -> None:
+    ``stops``: a failure ends the page at the last row known to be next, where otherwise its list is left out.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[str],
+        *,
+        first: int,
+        place: Place = START,
+        selection: Selection[T] | None = None,
+        stops: bool = False,
+    ) -> None:
         self._first = first
+        self._selection: Selection[T] = selection or Selection()
+        self._stops = stops
+        self._cut: set[str] = set()
         self._start = place
         self._after = place.after
         self._detached = dict(still_detached(place))
@@ -180,16 +216,21 @@ class Merge(Generic[T]):
     def wanted(self) -> Mapping[str, str | None]:
         """The lists whose next page is needed now, each with the token to ask for; empty: the page is complete."""
         while not self._has_next:
-            blocked = {s: one.token for s, one in self._lists.items() if not one.done and not one.is_ready()}
-            if blocked:
-                return blocked
-            ready = [(one.heap[0], source) for source, one in self._lists.items() if one.heap]
-            if not ready:
-                break
-            if len(self._rows) == self._first:
-                self._has_next = True
-                break
-            self._emit(*min(ready))
+            blocked = {s: one for s, one in self._lists.items() if not one.done and not one.is_ready()}
+            readable = {source: one.token for source, one in blocked.items() if source not in self._cut}
+            if readable:
+                return readable
+            frontier = _frontier(blocked.values())
+            heads = [(one.heap[0], source) for source, one in self._lists.items() if one.heap]
+            ready = [head for head in heads if frontier is None or head[0] < frontier]
+            if ready and len(self._rows) < self._first:
+                self._emit(*min(ready))
+                continue
+            self._has_next = bool(ready) or frontier is not None
+            if not ready and frontier is not None:
+                # Nothing before the frontier is left: the next page need not look there again.
+                self._after = frontier if self._after is None else max(self._after, frontier)
+            break
         return {}
 
     def add(self, source: str, page: Page[T]) -> bool:
@@ -200,18 +241,34 @@ class Merge(Generic[T]):
         one.tokens.append(one.token)
         for row in page.items:
             its = rank(row)
-            if (self._after is None or its > self._after) and its not in one.rows:
+            if self._shows(row, its) and its not in one.rows:
                 one.rows[its] = (row, len(one.tokens) - 1)
                 heapq.heappush(one.heap, its)
         if page.items:
             one.last_age = rank(page.items[-1]).age
-        one.token, one.done, one.coverage = page.next, page.next is None, page.coverage
+        is_past = bool(page.items) and self._is_too_old(page.items[-1])
+        one.token, one.done, one.coverage = page.next, page.next is None or is_past, page.coverage
         if not one.done and len(one.tokens) >= MAX_PAGES and not one.is_ready():
-            self.fail(source, BudgetExceededError.code)
+            if one.heap:
+                # All that was read is of one instant, so none of it can be shown before the rest of it is known.
+                self.fail(source, TieOverflowError.code)
+            else:
+                self._cut.add(source)
         return True
 
+    def _shows(self, row: T, its: Rank) -> bool:
+        is_new = self._after is None or its > self._after
+        return is_new and not self._is_too_old(row) and self._selection.keep(row)
+
+    def _is_too_old(self, row: T) -> bool:
+        oldest = self._selection.oldest
+        return oldest is not None and row.ordered_at is not None and row.ordered_at < oldest
+
     def fail(self, source: str, code: str) -> None:
-        """Leave a list out from here on: its rows after the watermark are missing."""
+        """Leave a list out from here on: its rows after the watermark are missing. Or end the page before them."""
+        if self._stops:
+            self._has_next = True
+            return
         one = self._lists.pop(source, None)
         hint = one.hint() if one is not None else None
         if hint is not None:
@@ -233,6 +290,7 @@ class Merge(Generic[T]):
                 for source, one in self._lists.items()
                 if one.done and one.coverage is not Coverage.FULL and one.last_age not in {None, NO_TIME}
             },
+            cut=frozenset(self._cut) if self._has_next and len(self._rows) < self._first else frozenset(),
         )
 
     @property
@@ -255,6 +313,12 @@ class Merge(Generic[T]):
             ended={s: (one.coverage, one.last_age) for s, one in self._lists.items() if one.is_spent()},
             detached=dict(self._detached),
         )
+
+
+def _frontier(lists: Iterable[_List[T]]) -> Rank | None:
+    """Before it, nothing unread is left in ``lists``; None when there are none."""
+    ages = [-NO_TIME if one.last_age is None else one.last_age for one in lists]
+    return Rank(min(ages), "", "") if ages else None
 
 
 def rows_asked(first: int, token: str | None) -> int:

@@ -10,7 +10,6 @@ from graphql.pyutils import Path
 
 from syncgraph.errors import (
     INTERNAL,
-    BudgetExceededError,
     DocumentError,
     GatewayError,
     InvalidRequestError,
@@ -28,7 +27,7 @@ def _codes(error: type[GatewayError]) -> Iterator[str]:
 
 
 UpstreamErrorCode = StrEnum(  # type: ignore[misc]  # the members are the error tree's, so that it stays the only list
-    "UpstreamErrorCode", {code: code for code in (*_codes(UpstreamError), BudgetExceededError.code)}
+    "UpstreamErrorCode", {code: code for code in _codes(UpstreamError)}
 )
 
 
@@ -60,7 +59,7 @@ def trouble(error: UpstreamError, path: Path) -> GraphQLError:
     return GraphQLError(str(error), path=path.as_list(), extensions={"code": error.code, **_facts(error)})
 
 
-def refusal(error: InvalidRequestError) -> GraphQLError:
+def of_request(error: InvalidRequestError) -> GraphQLError:
     """An entry in ``errors`` for a request that never came to be executed."""
     return GraphQLError(str(error), extensions={"code": error.code})
 

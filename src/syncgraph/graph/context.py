@@ -12,6 +12,7 @@ from syncgraph.accounts import Opened
 from syncgraph.errors import UpstreamError
 from syncgraph.graph.cursors import Cursors
 from syncgraph.loaders import Loaders
+from syncgraph.standing import Standings
 
 
 @dataclass(slots=True)
@@ -25,10 +26,13 @@ class Context:
     cursors: Cursors
     now: datetime
     loaders: Loaders = field(init=False)
+    standings: Standings = field(init=False)
     troubles: dict[tuple[str, str], tuple[UpstreamError, Path]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.loaders = Loaders({name: opened.provider for name, opened in self.opened.items()})
+        providers = {name: opened.provider for name, opened in self.opened.items()}
+        self.loaders = Loaders(providers)
+        self.standings = Standings(providers, self.loaders, self.now)
 
     def report(self, error: UpstreamError, path: Path) -> None:
         """Say once per provider and code what went wrong; the first place it was seen at stands for all."""

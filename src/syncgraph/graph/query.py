@@ -10,10 +10,12 @@ from syncgraph.domain.model import ConnectorKey, RunKey, SyncKey
 from syncgraph.errors import GatewayError, InvalidRequestError, NotFoundError
 from syncgraph.graph import ids
 from syncgraph.graph.context import Info
+from syncgraph.graph.filters import ConnectorFilter, SyncFilter, SyncRunFilter
 from syncgraph.graph.types.common import Node
 from syncgraph.graph.types.connection import Connection
 from syncgraph.graph.types.connector import Connector
-from syncgraph.graph.types.pages import DEFAULT_FIRST, page_of_all
+from syncgraph.graph.types.overview import Overview, look
+from syncgraph.graph.types.pages import DEFAULT_FIRST, OnSourceError, Paging, page_of_all
 from syncgraph.graph.types.provider import Provider
 from syncgraph.graph.types.run import SyncRun
 from syncgraph.graph.types.sync import Sync
@@ -116,18 +118,30 @@ class Query:
         description="All connectors of all providers, page by page. Null: an argument was refused, see `errors`.",
     )
     def connectors(
-        self, info: Info, first: int | None = DEFAULT_FIRST, after: str | None = strawberry.UNSET
+        self,
+        info: Info,
+        first: int | None = DEFAULT_FIRST,
+        after: str | None = strawberry.UNSET,
+        filter: ConnectorFilter | None = strawberry.UNSET,
+        on_source_error: OnSourceError | None = OnSourceError.PARTIAL,
     ) -> Awaitable[Listing[Any]]:
-        return page_of_all(info, "connectors", first=first, after=after)
+        paging = Paging(first=first, after=after, filter=filter, on_source_error=on_source_error)
+        return page_of_all(info, "connectors", paging)
 
     @strawberry.field(
         graphql_type=Connection[Sync] | None,
         description="All syncs of all providers, page by page. Null: an argument was refused, see `errors`.",
     )
     def syncs(
-        self, info: Info, first: int | None = DEFAULT_FIRST, after: str | None = strawberry.UNSET
+        self,
+        info: Info,
+        first: int | None = DEFAULT_FIRST,
+        after: str | None = strawberry.UNSET,
+        filter: SyncFilter | None = strawberry.UNSET,
+        on_source_error: OnSourceError | None = OnSourceError.PARTIAL,
     ) -> Awaitable[Listing[Any]]:
-        return page_of_all(info, "syncs", first=first, after=after)
+        paging = Paging(first=first, after=after, filter=filter, on_source_error=on_source_error)
+        return page_of_all(info, "syncs", paging)
 
     @strawberry.field(
         graphql_type=Connection[SyncRun] | None,
@@ -138,6 +152,22 @@ class Query:
         ),
     )
     def sync_runs(
-        self, info: Info, first: int | None = DEFAULT_FIRST, after: str | None = strawberry.UNSET
+        self,
+        info: Info,
+        first: int | None = DEFAULT_FIRST,
+        after: str | None = strawberry.UNSET,
+        filter: SyncRunFilter | None = strawberry.UNSET,
+        on_source_error: OnSourceError | None = OnSourceError.PARTIAL,
     ) -> Awaitable[Listing[Any]]:
-        return page_of_all(info, "runs", first=first, after=after)
+        paging = Paging(first=first, after=after, filter=filter, on_source_error=on_source_error)
+        return page_of_all(info, "runs", paging)
+
+    @strawberry.field(
+        graphql_type=Overview | None,
+        description=(
+            "The one screen: what is broken, late, or running, over all providers, from lists first; `windowDays` 1 to "
+            "30. What was left unread is in `sources`. Null: an argument was refused, see `errors`."
+        ),
+    )
+    def overview(self, info: Info, window_days: int | None = 1) -> Awaitable[Any]:
+        return look(info, window_days)

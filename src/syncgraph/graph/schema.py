@@ -19,9 +19,10 @@ from graphql import (
 )
 from strawberry.schema.config import StrawberryConfig
 
-from syncgraph.errors import DocumentError
-from syncgraph.graph.codes import of_document, present, refusal, trouble
+from syncgraph.errors import DocumentError, InvalidRequestError
+from syncgraph.graph.codes import of_document, of_request, present, trouble
 from syncgraph.graph.context import Context
+from syncgraph.graph.limits import MAX_ROWS, rows_asked_for
 from syncgraph.graph.query import Query
 from syncgraph.graph.scalars import SCALARS
 from syncgraph.graph.types.connector import Connector
@@ -71,9 +72,9 @@ async def run(operation: Operation, context: Context) -> Result:
     document = _validated(operation.query)
     if not isinstance(document, DocumentNode):
         return Result(None, [of_document(error) for error in document], was_executed=False)
-    reason = _why_not(document, operation.name)
-    if reason is not None:
-        return refused(reason)
+    refusal = _why_not(document, operation)
+    if refusal is not None:
+        return refused(refusal)
     answer = execute(
         _core,
         document,
@@ -91,8 +92,8 @@ async def run(operation: Operation, context: Context) -> Result:
     )
 
 
-def refused(message: str) -> Result:
-    return Result(None, [refusal(DocumentError(message))], was_executed=False)
+def refused(error: InvalidRequestError) -> Result:
+    return Result(None, [of_request(error)], was_executed=False)
 
 
 def _validated(query: str) -> DocumentNode | Errors:
@@ -112,16 +113,17 @@ def _checked(query: str) -> DocumentNode | Errors:
     return tuple(errors) or document
 
 
-def _why_not(document: DocumentNode, name: str | None) -> str | None:
-    """Why the operation that is asked for cannot be executed; None when it can."""
+def _why_not(document: DocumentNode, asked: Operation) -> InvalidRequestError | None:
+    """Why the operation that is asked for is not executed; None when it is."""
     operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-    chosen = [one for one in operations if name is None or (one.name is not None and one.name.value == name)]
+    chosen = [one for one in operations if asked.name in {None, one.name.value if one.name else None}]
     if len(chosen) != 1:
-        return (
-            "operationName: the document has several operations; name one."
-            if name is None
-            else ("operationName: the document has no such operation.")
-        )
+        trouble = "has several operations; name one" if asked.name is None else "has no such operation"
+        return DocumentError(f"operationName: the document {trouble}.")
     if chosen[0].operation is not OperationType.QUERY:
-        return "This gateway answers queries only."
+        return DocumentError("This gateway answers queries only.")
+    if rows_asked_for(document, chosen[0], asked.variables or {}) > MAX_ROWS:
+        return InvalidRequestError(
+            f"The lists within lists could hold more than {MAX_ROWS} rows; ask for fewer."
+        )
     return None

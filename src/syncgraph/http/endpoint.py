@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from syncgraph.errors import DocumentError
 from syncgraph.graph.schema import Operation, Result, refused
 from syncgraph.http import graphiql
 from syncgraph.http.body import BadRequest, operation_of
@@ -34,13 +35,18 @@ class Endpoint:
 
     async def _respond(self, request: Request, receive: Receive) -> Response | None:
         if request.method not in {"GET", "HEAD", "POST"}:
-            return _write(request, refused("Send a query by GET or POST."), 405, {"allow": "GET, HEAD, POST"})
+            return _write(
+                request,
+                refused(DocumentError("Send a query by GET or POST.")),
+                405,
+                {"allow": "GET, HEAD, POST"},
+            )
         if self._with_graphiql and _wants_page(request):
             return graphiql.page()
         try:
             operation = await operation_of(request)
         except BadRequest as error:
-            return _write(request, refused(error.message), error.status)
+            return _write(request, refused(DocumentError(error.message)), error.status)
         result = await _unless_gone(self._execute(operation), receive)
         return None if result is None else _write(request, result, _status(request, result))
 

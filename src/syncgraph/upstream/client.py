@@ -15,6 +15,7 @@ import stamina
 import structlog
 
 from syncgraph.errors import (
+    BudgetExceededError,
     UpstreamContractError,
     UpstreamError,
     UpstreamForbiddenError,
@@ -22,7 +23,9 @@ from syncgraph.errors import (
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
+from syncgraph.ports import ProviderHealth
 from syncgraph.upstream.answer import Answer, Dialect, error_of, failure_of
+from syncgraph.upstream.seen import Seen
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -57,6 +60,7 @@ class Account:
     slots: asyncio.Semaphore = field(init=False)
     accepted_at: float | None = None
     last_headers: Mapping[str, str] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
 
     def __post_init__(self) -> None:
         self.slots = asyncio.Semaphore(self.patience.concurrency)
@@ -69,10 +73,13 @@ class Upstream:
     what nobody waits for any more. ``deadline`` is an instant of the event loop's clock.
     """
 
-    def __init__(self, account: Account, *, deadline: float, now: datetime) -> None:
+    def __init__(
+        self, account: Account, *, deadline: float, now: datetime, spend: Callable[[], bool] = lambda: True
+    ) -> None:
         self._account = account
         self._deadline = deadline
         self._now = now
+        self._spend = spend
         self._exchanges: dict[tuple[object, ...], asyncio.Task[Any]] = {}
         self.calls = 0
 
@@ -84,6 +91,11 @@ class Upstream:
     def last_headers(self) -> Mapping[str, str]:
         """Of the newest answer to anyone; names in lower case."""
         return self._account.last_headers
+
+    def health(self) -> ProviderHealth:
+        """As seen in all requests; costs no call."""
+        at = asyncio.get_running_loop().time()
+        return self._account.seen.health(self._account.last_headers, at=at, now=self._now)
 
     async def get(
         self, path: str, decoder: msgspec.json.Decoder[T], params: Mapping[str, str] | None = None
@@ -120,6 +132,11 @@ class Upstream:
         key = (method, path, tuple(sorted((params or {}).items())), body, id(decoder))
         task = self._exchanges.get(key)
         if task is None:
+            if not self._spend():
+                raise BudgetExceededError(
+                    "Asking on would cost more upstream calls than one operation may make.",
+                    provider=self.name,
+                )
             task = asyncio.create_task(self._decoded(self._request(method, path, params, body), decoder))
             self._exchanges[key] = task
         # The exchange belongs to the request, not to the first who waits for it.
@@ -183,12 +200,24 @@ class Upstream:
         return wait_s < self._deadline - asyncio.get_running_loop().time() and wait_s
 
     async def _attempt(self, request: httpx2.Request) -> Answer:
+        """One exchange, remembered for what it says of the provider."""
+        seen, clock = self._account.seen, asyncio.get_running_loop().time
+        async with self._account.slots:
+            began = clock()
+            try:
+                answer = await self._answer(request)
+            except UpstreamError as error:
+                seen.failed(error, at=clock(), took_s=clock() - began, now=self._now)
+                raise
+            seen.succeeded(at=clock(), took_s=clock() - began, now=self._now)
+            return answer
+
+    async def _answer(self, request: httpx2.Request) -> Answer:
         account = self._account
         try:
-            async with account.slots:
-                async with asyncio.timeout(account.patience.attempt_s):
-                    self.calls += 1
-                    answer = await self._exchange(request)
+            async with asyncio.timeout(account.patience.attempt_s):
+                self.calls += 1
+                answer = await self._exchange(request)
         except TimeoutError as error:
             raise self._error(UpstreamTimeoutError, "The provider did not answer in time.") from error
         except httpx2.DecodingError as error:

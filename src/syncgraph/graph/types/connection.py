@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import strawberry
 
-from syncgraph import ports
+from syncgraph import errors, ports
 from syncgraph.domain import model
 from syncgraph.domain.merge import Place
 from syncgraph.graph.codes import UpstreamErrorCode
@@ -22,8 +22,8 @@ strawberry.enum(
     SourceStatus,
     description=(
         "OK: answered. FAILED: `error` says why; its rows after the frontier are missing from this and later pages of "
-        "this traversal. SCAN_LIMIT: not read to the end, the call budget ended first. UNSUPPORTED: the provider's API "
-        "has no such list."
+        "this traversal. SCAN_LIMIT: not read to the end, the scan or call budget ended first; go on with `endCursor`. UNSUPPORTED: the provider's API "
+        "has no such list. SKIPPED: left out by the filter."
     ),
 )
 strawberry.enum(
@@ -45,11 +45,16 @@ class UpstreamError:
     )
 
 
+def gap_cursor(source: strawberry.Parent[Outcome], info: Info) -> str | None:
+    return None if source.gap is None else info.context.cursors.encode(source.gap, source.gap_list_id)
+
+
 def source_error(source: strawberry.Parent[Outcome]) -> UpstreamError | None:
+    return None if source.error is None else shown_error(source.error)
+
+
+def shown_error(error: errors.UpstreamError) -> UpstreamError:
     """A value of its own: an exception as a value would count as raised."""
-    error = source.error
-    if error is None:
-        return None
     return UpstreamError(
         code=UpstreamErrorCode(error.code),
         message=str(error),
@@ -95,6 +100,13 @@ class SourceOutcome:
     )
     error: UpstreamError | None = strawberry.field(
         resolver=source_error, description="What failed on this page. Null: nothing did."
+    )
+    gap_cursor: str | None = strawberry.field(
+        resolver=gap_cursor,
+        description=(
+            "Pass as `after`, with the same arguments and `filter: { providers: [this] }`, to read what this source did "
+            "not give. Null: nothing is missing."
+        ),
     )
 
 
@@ -146,7 +158,7 @@ def page_info(listing: strawberry.Parent[Listing[Any]], info: Info) -> PageInfo:
         has_next_page=listing.has_next,
         has_previous_page=listing.has_previous,
         start_cursor=encode(listing.rows[0][1]) if listing.rows else None,
-        end_cursor=encode(listing.end) if listing.rows or listing.has_previous else None,
+        end_cursor=encode(listing.end) if listing.rows or listing.has_previous or listing.has_next else None,
     )
 
 

@@ -8,23 +8,16 @@ import strawberry
 
 from syncgraph.domain import model
 from syncgraph.graph.context import Info
+from syncgraph.graph.filters import SyncRunFilter
 from syncgraph.graph.types import links
 from syncgraph.graph.types.common import Node, stands_for
 from syncgraph.graph.types.connection import Connection
-from syncgraph.graph.types.pages import DEFAULT_FIRST, page_of_scope
+from syncgraph.graph.types.health import Health, connector_health
+from syncgraph.graph.types.pages import DEFAULT_FIRST, Paging, page_of_scope
 from syncgraph.graph.types.run import SyncRun
 from syncgraph.graph.types.sync import Sync
 from syncgraph.lists import Listing
 from syncgraph.ports import Scope
-
-strawberry.enum(
-    model.ConnectorStatus,
-    description=(
-        "The link itself, not its syncs: Airweave's `error` only mirrors its newest job, so it is CONNECTED here. "
-        "AWAITING_SETUP: Airweave pending_auth, Outlit awaiting_auth and setup_required. DISABLED: Den disabled and "
-        "archived. UNKNOWN: a word this version does not know, or the provider does not tell."
-    ),
-)
 
 
 def syncs(
@@ -34,7 +27,7 @@ def syncs(
     after: str | None = strawberry.UNSET,
 ) -> Awaitable[Listing[Any]] | None:
     scope = Scope(connector_id=connector.key.id)
-    return page_of_scope(info, connector.key.provider, scope, "syncs", first=first, after=after)
+    return page_of_scope(info, connector.key.provider, scope, "syncs", Paging(first=first, after=after))
 
 
 def runs(
@@ -42,9 +35,11 @@ def runs(
     info: Info,
     first: int | None = DEFAULT_FIRST,
     after: str | None = strawberry.UNSET,
+    filter: SyncRunFilter | None = strawberry.UNSET,
 ) -> Awaitable[Listing[Any]] | None:
     scope = Scope(connector_id=connector.key.id)
-    return page_of_scope(info, connector.key.provider, scope, "runs", first=first, after=after)
+    paging = Paging(first=first, after=after, filter=filter)
+    return page_of_scope(info, connector.key.provider, scope, "runs", paging)
 
 
 @strawberry.type(
@@ -70,6 +65,11 @@ class Connector(Node):
     status: model.ConnectorStatus
     raw_status: str | None = strawberry.field(description="In the provider's own word. Null: it has none.")
     provenance: model.Provenance
+    health: Any = strawberry.field(
+        resolver=connector_health,
+        graphql_type=Health,
+        description="The worst of its syncs (the newest 100) and of the link itself.",
+    )
     syncs: Any = strawberry.field(
         resolver=syncs,
         graphql_type=Connection[Sync] | None,

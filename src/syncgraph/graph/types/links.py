@@ -66,7 +66,7 @@ def linked_connector(
 ) -> Awaitable[model.Connector | None] | ConnectorReference | None:
     if entity.connector is None:
         return None
-    if _asks_only_for_keys(info):
+    if asks_only_for_keys(info):
         return ConnectorReference(entity.connector)
     return info.context.loaders.connector.load(entity.connector)
 
@@ -76,12 +76,12 @@ def linked_sync(
 ) -> Awaitable[model.Sync | None] | SyncReference | None:
     if run.sync is None:
         return None
-    if _asks_only_for_keys(info):
+    if asks_only_for_keys(info):
         return SyncReference(run.sync)
     return info.context.loaders.sync.load(run.sync)
 
 
-def _asks_only_for_keys(info: Info) -> bool:
+def asks_only_for_keys(info: Info) -> bool:
     return all(_is_from_key(selection) for field in info.selected_fields for selection in field.selections)
 
 

@@ -1,6 +1,8 @@
 """How a connection field gets its page: arguments checked, cursor decoded, rows remembered, failures reported."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import strawberry
@@ -10,6 +12,7 @@ from syncgraph.domain.merge import START, rows_asked
 from syncgraph.domain.page import Page
 from syncgraph.errors import InvalidRequestError, UpstreamError, or_error
 from syncgraph.graph.context import Info
+from syncgraph.graph.filters import AnyFilter, filtered
 from syncgraph.lists import Listing, Request, list_all, list_scope
 from syncgraph.loaders import HeadKey, feed_of
 from syncgraph.ports import Scope
@@ -21,29 +24,53 @@ MAX_FIRST = 100
 """Rows of one page at most."""
 
 
-async def page_of_all(info: Info, kind: str, *, first: int | None, after: str | None) -> Listing[Any]:
+class OnSourceError(StrEnum):
+    """What a connection does when a source fails midway."""
+
+    PARTIAL = "PARTIAL"
+    STOP = "STOP"
+
+
+strawberry.enum(
+    OnSourceError,
+    description=(
+        "What a connection does when a source fails midway. PARTIAL: go on without it and say so in `sources`, with a "
+        "`gapCursor`. STOP: end the page at the last row known to be next; nothing is ever skipped."
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paging:
+    """The arguments of a connection field, as the client gave them."""
+
+    first: int | None = DEFAULT_FIRST
+    after: str | None = None
+    filter: AnyFilter | None = None
+    on_source_error: OnSourceError | None = None
+
+
+async def page_of_all(info: Info, kind: str, paging: Paging) -> Listing[Any]:
     """One page of ``connectors``, ``syncs`` or ``runs`` over all providers."""
-    request = _request(info, kind, f"{kind}@{','.join(info.context.opened)}", first, after)
+    request = _request(info, kind, "", paging, within=info.context.opened)
     return _remembered(info, await list_all(request, info.context.opened.values()))
 
 
-async def page_of_provider(
-    info: Info, opened: Opened, kind: str, *, first: int | None, after: str | None
-) -> Listing[Any]:
+async def page_of_provider(info: Info, opened: Opened, kind: str, paging: Paging) -> Listing[Any]:
     """One page of everything of one kind at one provider."""
-    request = _request(info, kind, f"{kind}@{opened.provider.name}", first, after)
+    request = _request(info, kind, "", paging, within=(opened.provider.name,))
     return _remembered(info, await list_all(request, [opened]))
 
 
 def page_of_scope(
-    info: Info, provider: str, scope: Scope, kind: str, *, first: int | None, after: str | None
+    info: Info, provider: str, scope: Scope, kind: str, paging: Paging
 ) -> Awaitable[Listing[Any]] | None:
     """One page of one connector's or one sync's list; None where the provider has no such list."""
     opened = info.context.opened[provider]
     if feed_of(opened.provider, kind) is None:
         return None
-    list_id = f"{kind}@{provider}/{scope.connector_id or ''}/{scope.sync_id or ''}"
-    request = _request(info, kind, list_id, first, after)
+    of_what = f"{provider}/{scope.connector_id or ''}/{scope.sync_id or ''}"
+    request = _request(info, kind, of_what, paging, within=(provider,))
     return _page_of_scope(info, opened, scope, kind, request)
 
 
@@ -64,18 +91,29 @@ async def _page_of_scope(
     return _remembered(info, await list_scope(request, opened, scope, head))
 
 
-def _request(info: Info, kind: str, list_id: str, first: int | None, after: str | None) -> Request[Any]:
-    after = None if after is strawberry.UNSET else after
-    size = DEFAULT_FIRST if first is None else first
+def _request(info: Info, kind: str, of_what: str, paging: Paging, *, within: Iterable[str]) -> Request[Any]:
+    after = paging.after or None if paging.after is strawberry.UNSET else paging.after
+    size = DEFAULT_FIRST if paging.first is None else paging.first
     if not 1 <= size <= MAX_FIRST:
         raise InvalidRequestError(f"first: write a number from 1 to {MAX_FIRST}.")
+    left = filtered(paging.filter)
+
+    def list_id(providers: Iterable[str]) -> str:
+        named = [name for name in providers if left.providers is None or name in left.providers]
+        return "|".join((kind, of_what, left.text, *named))
+
+    own_id = list_id(within)
     return Request(
         list_id=list_id,
         first=size,
-        place=info.context.cursors.decode(after, list_id) if after is not None else START,
+        place=info.context.cursors.decode(after, own_id) if after is not None else START,
         is_continued=after is not None,
         now=info.context.now,
         feed_of=lambda provider: feed_of(provider, kind),
+        selection=left.selection,
+        providers=left.providers,
+        scopes=left.scopes,
+        stops=paging.on_source_error is OnSourceError.STOP,
     )
 
 

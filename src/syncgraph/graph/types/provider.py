@@ -12,7 +12,8 @@ from syncgraph.graph.context import Info
 from syncgraph.graph.types.common import Node, stands_for
 from syncgraph.graph.types.connection import Connection
 from syncgraph.graph.types.connector import Connector
-from syncgraph.graph.types.pages import DEFAULT_FIRST, page_of_provider
+from syncgraph.graph.types.health import ProviderHealth, provider_health
+from syncgraph.graph.types.pages import DEFAULT_FIRST, Paging, page_of_provider
 from syncgraph.lists import Listing
 
 strawberry.enum(model.ProviderKind, description="The platform behind a provider.")
@@ -36,7 +37,9 @@ def connectors(
     first: int | None = DEFAULT_FIRST,
     after: str | None = strawberry.UNSET,
 ) -> Awaitable[Listing[Any]]:
-    return page_of_provider(info, info.context.opened[provider.name], "connectors", first=first, after=after)
+    return page_of_provider(
+        info, info.context.opened[provider.name], "connectors", Paging(first=first, after=after)
+    )
 
 
 @strawberry.type(
@@ -48,6 +51,11 @@ class Provider(Node):
     kind: model.ProviderKind
     contract: str = strawberry.field(description="Which of the platform's API generations is spoken to it.")
     capabilities: list[model.Capability] = strawberry.field(resolver=capabilities)
+    health: Any = strawberry.field(
+        resolver=provider_health,
+        graphql_type=ProviderHealth,
+        description="Seen from this gateway: reachability, latency, rate limit. Costs no upstream call.",
+    )
     connectors: Any = strawberry.field(
         resolver=connectors,
         graphql_type=Connection[Connector] | None,

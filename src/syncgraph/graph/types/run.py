@@ -13,14 +13,6 @@ from syncgraph.graph.types import links
 from syncgraph.graph.types.common import Count, Node, stands_for
 from syncgraph.graph.types.details import AirweaveRunDetails, DenRunDetails, TimbalRunDetails
 
-strawberry.enum(
-    model.RunStatus,
-    description=(
-        "Where a run stands. PARTIAL: finished without doing everything. SKIPPED: there was nothing to do. UNKNOWN: a "
-        "word this version does not know, see `rawStatus`."
-    ),
-)
-strawberry.enum(model.RunTrigger, description="Why a run ran.")
 strawberry.enum(model.RunAction, description="What can be asked of a run.")
 strawberry.enum(model.ErrorCategory, description="What kind of trouble a run's own error is.")
 

@@ -1,7 +1,6 @@
 """GraphQL view of a sync."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -10,12 +9,15 @@ import strawberry
 from syncgraph.domain import model
 from syncgraph.errors import BudgetExceededError
 from syncgraph.graph.context import Info
+from syncgraph.graph.filters import SyncRunFilter
 from syncgraph.graph.scalars import BigInt
 from syncgraph.graph.types import links
 from syncgraph.graph.types.common import Node, stands_for
 from syncgraph.graph.types.connection import Connection
 from syncgraph.graph.types.details import AirweaveSyncDetails, OutlitSyncDetails, TimbalSyncDetails
-from syncgraph.graph.types.pages import DEFAULT_FIRST, page_of_scope
+from syncgraph.graph.types.health import Freshness, Health, sync_freshness, sync_health
+from syncgraph.graph.types.metrics import SyncMetrics, sync_metrics
+from syncgraph.graph.types.pages import DEFAULT_FIRST, Paging, page_of_scope
 from syncgraph.graph.types.run import SyncError, SyncRun
 from syncgraph.lists import Listing
 from syncgraph.ports import Scope
@@ -25,10 +27,6 @@ T = TypeVar("T")
 SEARCHED = 20
 """Newest runs looked through for the last success or failure."""
 
-strawberry.enum(
-    model.SyncState,
-    description="What a sync does now. UNKNOWN: the provider does not tell, or in a word this version does not know.",
-)
 strawberry.enum(model.ScheduleKind, description="How a sync decides when to run.")
 strawberry.enum(
     model.StatsSource,
@@ -75,49 +73,6 @@ class SyncStats:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class FreshnessOf:
-    """The freshness of one sync at one instant."""
-
-    sync: model.Sync
-    evaluated_at: datetime
-
-    @property
-    def last_success_at(self) -> datetime | None:
-        return self.sync.last_success_at
-
-    @property
-    def lag_seconds(self) -> float | None:
-        last = self.sync.last_success_at
-        return None if last is None else (self.evaluated_at - last).total_seconds()
-
-    @property
-    def expected_interval_seconds(self) -> float | None:
-        expected = self.sync.expected_interval
-        return None if expected is None else expected.total_seconds()
-
-
-@strawberry.type(description="How old the data is, as the provider's own list tells it.")
-class Freshness:
-    last_success_at: datetime | None = strawberry.field(
-        description=(
-            "End of the last successful run (Outlit: `lastSyncedAt` while its status is a success). Null: the "
-            "provider's list does not tell, or there was none; `latestSuccessfulRun` asks for runs."
-        )
-    )
-    lag_seconds: float | None = strawberry.field(
-        description="Since `lastSuccessAt`, at `evaluatedAt`. Null: `lastSuccessAt` is."
-    )
-    expected_interval_seconds: float | None = strawberry.field(
-        description="Between the starts of two runs, as the provider schedules them. Null: it does not tell."
-    )
-    evaluated_at: datetime
-
-
-def freshness(sync: strawberry.Parent[model.Sync], info: Info) -> FreshnessOf:
-    return FreshnessOf(sync, info.context.now)
-
-
 def _from_extra(
     sync: model.Sync, info: Info, read: Callable[[model.SyncExtra], T]
 ) -> Awaitable[T | None] | T | None:
@@ -147,9 +102,11 @@ def runs(
     info: Info,
     first: int | None = DEFAULT_FIRST,
     after: str | None = strawberry.UNSET,
+    filter: SyncRunFilter | None = strawberry.UNSET,
 ) -> Awaitable[Listing[Any]] | None:
     scope = Scope(sync_id=sync.key.id)
-    return page_of_scope(info, sync.key.provider, scope, "runs", first=first, after=after)
+    paging = Paging(first=first, after=after, filter=filter)
+    return page_of_scope(info, sync.key.provider, scope, "runs", paging)
 
 
 async def _newest(
@@ -157,7 +114,7 @@ async def _newest(
 ) -> Any:
     """The newest run, or the newest in one of ``statuses`` among the newest ``searched``."""
     scope = Scope(sync_id=sync.key.id)
-    reading = page_of_scope(info, sync.key.provider, scope, "runs", first=searched, after=None)
+    reading = page_of_scope(info, sync.key.provider, scope, "runs", Paging(first=searched))
     if reading is None:
         return None
     listing = await reading
@@ -169,7 +126,8 @@ async def _newest(
         raise failure
     if listing.has_next:
         raise BudgetExceededError(
-            "Not among the newest runs, and reading on would cost too many upstream calls."
+            "Not among the newest runs, and reading on would cost too many upstream calls.",
+            provider=sync.key.provider,
         )
     return None
 
@@ -230,8 +188,15 @@ class Sync(Node):
     last_run_at: datetime | None = strawberry.field(
         description="As the list tells it. Null: it does not, or never ran."
     )
+    health: Any = strawberry.field(
+        resolver=sync_health,
+        graphql_type=Health,
+        description="How it is doing, by the rule in `health.reasons`: the first thing to show.",
+    )
     freshness: Any = strawberry.field(
-        resolver=freshness, graphql_type=Freshness, description="How old the data is."
+        resolver=sync_freshness,
+        graphql_type=Freshness,
+        description="How old the data is, by the list; where that does not tell the last outcome, by the newest runs.",
     )
     schedule: Schedule | None = strawberry.field(
         resolver=schedule, description="Null: the provider does not tell."
@@ -240,6 +205,14 @@ class Sync(Node):
         resolver=stats,
         graphql_type=SyncStats | None,
         description="`source` tells whether counted upstream or over listed runs. Null: nothing can be counted (Outlit).",
+    )
+    metrics: Any = strawberry.field(
+        resolver=sync_metrics,
+        graphql_type=SyncMetrics | None,
+        description=(
+            "Over the runs in the window (`windowDays` 1 to 30), counted by the gateway. Null: runs cannot be listed, or "
+            "not read; see `errors`."
+        ),
     )
     latest_run: SyncRun | None = strawberry.field(
         resolver=latest_run,

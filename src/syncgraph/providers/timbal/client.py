@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from syncgraph.domain.model import Connector, Coverage, Sync, SyncRun, SyncStats
 from syncgraph.domain.page import Page
@@ -100,6 +101,10 @@ class TimbalStats:
         return None if detail is None else mapping.stats(detail.stats)
 
 
+OWN_LIST = "own"
+"""Goes on from a connector's part of the shared list: its own list shows older jobs, too."""
+
+
 class TimbalRuns:
     """``RunLookup`` and ``Feed``.
 
@@ -135,7 +140,8 @@ class TimbalRuns:
         listed = await self._api.jobs(scope.connector_id if alone else None)
         its = (view for view in listed.rows if scope.connector_id in {None, view.connector_id})
         # How many jobs the server lists at most is not published.
-        return snapshot((mapping.job(self._api.provider, view) for view in its), Coverage.WINDOW)
+        page = snapshot((mapping.job(self._api.provider, view) for view in its), Coverage.WINDOW)
+        return page if alone or scope.connector_id is None else replace(page, next=OWN_LIST)
 
     async def _find(self, its: str, *, alone: bool) -> SyncRun | None:
         """Among many, the list that all share comes first; for one alone, the list that surely is about it."""

@@ -1,0 +1,78 @@
+"""How many rows an operation can ask for at most, told from its text: lists multiply what is asked of each row.
+
+One pass, each fragment once however often it is spread, so that a small document cannot make this slow either.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    ValueNode,
+    VariableNode,
+)
+
+MAX_ROWS = 50_000
+"""A screenful of everything (100 connectors, 20 syncs each, 20 runs each) is 42,100."""
+
+LISTS = frozenset({"connectors", "syncs", "syncRuns", "runs"})
+DEFAULT_FIRST, MAX_FIRST = 20, 100
+
+
+def rows_asked_for(
+    document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
+) -> int:
+    """Rows of all lists together, if every list were as long as its ``first``; at most ``MAX_ROWS`` + 1."""
+    fragments = {
+        one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
+    }
+    return _Pass(fragments, variables).of(operation.selection_set)
+
+
+class _Pass:
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
+        self._fragments = fragments
+        self._variables = variables
+        self._counted: dict[str, int] = {}
+
+    def of(self, selected: SelectionSetNode | None) -> int:
+        total = 0
+        for one in selected.selections if selected is not None else ():
+            match one:
+                case FieldNode():
+                    total += self._of_field(one)
+                case InlineFragmentNode():
+                    total += self.of(one.selection_set)
+                case FragmentSpreadNode():
+                    total += self._of_fragment(one.name.value)
+        return min(total, MAX_ROWS + 1)
+
+    def _of_field(self, field: FieldNode) -> int:
+        inside = self.of(field.selection_set)
+        if field.name.value not in LISTS:
+            return inside
+        given = next((one.value for one in field.arguments or () if one.name.value == "first"), None)
+        return self._first(given) * (1 + inside)
+
+    def _of_fragment(self, name: str) -> int:
+        if name not in self._counted:
+            self._counted[name] = self.of(self._fragments[name].selection_set)
+        return self._counted[name]
+
+    def _first(self, given: ValueNode | None) -> int:
+        match given:
+            case IntValueNode():
+                asked: Any = int(given.value)
+            case VariableNode():
+                asked = self._variables.get(given.name.value)
+            case _:
+                asked = None
+        # What is out of range is refused by the field itself.
+        return min(max(asked, 0), MAX_FIRST) if isinstance(asked, int) else DEFAULT_FIRST
