@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -143,20 +144,13 @@ def _attention(syncs: Sequence[Mapping[str, Any]], *, sees_all: bool) -> Iterato
         well = Text("Nothing needs attention.", style="green")
         yield well if sees_all else Text("Nothing that could be seen needs attention.", style="yellow")
         return
-    table = Table(
-        "provider", "sync", "health", "why", "since", "age", title="Needs attention", title_justify="left"
-    )
+    yield Text("Needs attention", style="bold")
     for one in syncs:
-        its = one["health"]
-        table.add_row(
-            one["providerName"],
-            Text(_name(one)),
-            Text(its["status"], style=_COLOURS[its["status"]]),
-            Text("\n".join(f"{reason['code']}: {_plain(reason['message'])}" for reason in its["reasons"])),
-            (its["since"] or "?")[:16].replace("T", " "),
-            _age(one["freshness"]["lagSeconds"]),
-        )
-    yield table
+        its, since = one["health"], (one["health"]["since"] or "?")[:16].replace("T", " ")
+        line = Text(f"  {its['status']:<9}", style=_COLOURS[its["status"]])
+        yield line.append(f"{one['providerName']}  {_name(one)}  (since {since})", style="default")
+        for reason in its["reasons"]:
+            yield Padding(Text(f"{reason['code']}: {_plain(reason['message'])}", style="dim"), (0, 0, 0, 6))
 
 
 def _running(runs: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
