@@ -39,9 +39,16 @@ def ids(rows: list[Any]) -> list[str]:
     return [row["id"] for row in rows]
 
 
+_WHOLE: list[Any] = []
+
+
 @pytest.fixture
-async def whole(gateway: Gateway) -> list[Any]:
-    return await walk(gateway, first=100)
+async def whole() -> list[Any]:
+    """All runs, read once for all tests: the sandboxes stand still."""
+    if not _WHOLE:
+        async with running() as gateway:
+            _WHOLE.extend(await walk(gateway, first=100))
+    return _WHOLE
 
 
 @pytest.mark.parametrize(
@@ -149,6 +156,42 @@ async def test_connectors_and_syncs_are_filtered_too(gateway: Gateway):
     ]
     assert some["connectors"]["nodes"]
     assert some["syncs"]["nodes"]
+
+
+@pytest.mark.parametrize("first", [4, 100])
+async def test_a_filter_by_health_or_freshness_keeps_what_the_fields_say(gateway: Gateway, first: int):
+    query = """
+    query ($first: Int, $after: String, $s: SyncFilter) {
+      syncs(first: $first, after: $after, filter: $s) {
+        nodes { id health { status } freshness { status } }
+        pageInfo { hasNextPage endCursor }
+      }
+    }"""
+
+    async def read(given: dict[str, Any] | None) -> list[Any]:
+        rows: list[Any] = []
+        after, more = None, True
+        while more:
+            page = (await gateway.data(query, first=first, after=after, s=given))["syncs"]
+            rows += page["nodes"]
+            after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        return rows
+
+    every = await read(None)
+    for status in ("DEGRADED", "HEALTHY"):
+        assert await read({"health": [status]}) == [one for one in every if one["health"]["status"] == status]
+    failing = await read({"freshness": ["FAILING"]})
+    assert failing == [one for one in every if one["freshness"]["status"] == "FAILING"]
+    assert failing
+
+
+async def test_connectors_are_filtered_by_health_too(gateway: Gateway):
+    query = "query ($c: ConnectorFilter) { connectors(first: 100, filter: $c) { nodes { id health { status } } } }"
+    every = (await gateway.data(query))["connectors"]["nodes"]
+    some = (await gateway.data(query, c={"health": ["DEGRADED"]}))["connectors"]["nodes"]
+
+    assert some == [one for one in every if one["health"]["status"] == "DEGRADED"]
+    assert some
 
 
 @pytest.mark.parametrize("given", [{"providers": ["nonsense"]}, {"syncs": ["UHJvdmlkZXI6ZGVu"]}])

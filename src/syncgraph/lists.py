@@ -76,7 +76,8 @@ class Request(Generic[T]):
 
     ``feed_of``: what a provider is asked, None where it has no such list. ``list_id``: names the list and its
     arguments, narrowed to some providers. ``scopes``: by provider, the only lists of interest; None: all.
-    ``stops``: a failure ends the page, instead of leaving its list out.
+    ``stops``: a failure ends the page, instead of leaving its list out. ``prepare``: finds out what ``selection`` has
+    to know about the rows of upstream pages, before it is asked.
     """
 
     list_id: Callable[[Iterable[str]], str]
@@ -89,6 +90,7 @@ class Request(Generic[T]):
     providers: frozenset[str] | None = None
     scopes: Mapping[str, Sequence[Scope]] | None = None
     stops: bool = False
+    prepare: Callable[[Sequence[T]], Awaitable[None]] | None = None
 
     def wants(self, provider: Provider) -> bool:
         """Whether the filter lets any row of the provider through."""
@@ -179,6 +181,7 @@ async def _merged(request: Request[T], asked: Sequence[Opened], heads: Sequence[
         stops=request.stops,
     )
     errors: dict[str, UpstreamError] = {}
+    await _prepare(request, [head for _, head in heads])
     for source, head in heads:
         if head is not None:
             _take(merge, source, head, errors)
@@ -186,9 +189,16 @@ async def _merged(request: Request[T], asked: Sequence[Opened], heads: Sequence[
         pages = await asyncio.gather(
             *(_page(sources[name], request.first, token) for name, token in wanted.items())
         )
+        await _prepare(request, pages)
         for name, page in zip(wanted, pages, strict=True):
             _take(merge, sources[name], page, errors)
     return _listing(request, asked, merge, errors)
+
+
+async def _prepare(request: Request[T], pages: Sequence[Page[T] | UpstreamError | None]) -> None:
+    rows = [row for page in pages if isinstance(page, Page) for row in page.items]
+    if request.prepare is not None and rows:
+        await request.prepare(rows)
 
 
 def _take(

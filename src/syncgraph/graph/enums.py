@@ -2,7 +2,7 @@
 
 import strawberry
 
-from syncgraph.domain import model
+from syncgraph.domain import freshness, metrics, model
 
 strawberry.enum(
     model.ConnectorStatus,
@@ -27,3 +27,13 @@ strawberry.enum(
 )
 
 strawberry.enum(model.RunTrigger, description="Why a run ran.")
+
+strawberry.enum(
+    metrics.HealthStatus,
+    description="How something does, by weight: HEALTHY, UNKNOWN, WARNING, DEGRADED.",
+)
+
+strawberry.enum(
+    freshness.FreshnessStatus,
+    description="The age of the last success, judged. UNKNOWN: no policy, or no success known.",
+)

@@ -1,8 +1,9 @@
 """Filters: GraphQL inputs, and which rows, providers and upstream lists they leave."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -11,11 +12,14 @@ import strawberry
 
 from syncgraph.domain import model
 from syncgraph.domain.failure import fingerprint
+from syncgraph.domain.freshness import FreshnessStatus
+from syncgraph.domain.health import HealthStatus
 from syncgraph.domain.merge import Selection
 from syncgraph.errors import InvalidIdError
 from syncgraph.graph import enums as _enums  # noqa: F401  # registers what the inputs name
 from syncgraph.graph import ids
 from syncgraph.ports import Scope
+from syncgraph.standing import Standings
 
 K = TypeVar("K", model.ConnectorKey, model.SyncKey)
 
@@ -31,6 +35,7 @@ class ConnectorFilter:
     providers: list[strawberry.ID] | None = None
     source_types: list[str] | None = None
     statuses: list[model.ConnectorStatus] | None = None
+    health: list[HealthStatus] | None = None
     search: str | None = strawberry.field(default=None, description="Part of the name, in any case.")
 
 
@@ -38,6 +43,8 @@ class ConnectorFilter:
 class SyncFilter:
     providers: list[strawberry.ID] | None = None
     connectors: list[strawberry.ID] | None = None
+    health: list[HealthStatus] | None = None
+    freshness: list[FreshnessStatus] | None = None
     states: list[model.SyncState] | None = None
     enabled: bool | None = None
     search: str | None = strawberry.field(
@@ -67,17 +74,40 @@ class Filtered:
     providers: frozenset[str] | None = None
     scopes: Mapping[str, Sequence[Scope]] | None = None
     text: str = ""
+    prepare: Callable[[Sequence[Any]], Awaitable[None]] | None = None
 
 
-def filtered(given: AnyFilter | None) -> Filtered:
+class Judged:
+    """How the rows that a filter has to decide on do, found out page by page."""
+
+    def __init__(self, standings: Standings) -> None:
+        self._standings = standings
+        self.health: dict[model.Key, HealthStatus] = {}
+        self.freshness: dict[model.Key, FreshnessStatus] = {}
+
+    async def connectors(self, rows: Sequence[model.Connector]) -> None:
+        found = await asyncio.gather(*map(self._standings.of_connector, rows))
+        self.health |= {row.key: health.status for row, (health, _) in zip(rows, found, strict=True)}
+
+    async def syncs(self, rows: Sequence[model.Sync]) -> None:
+        for one in await asyncio.gather(*map(self._standings.of, rows)):
+            self.health[one.sync.key] = one.health.status
+            self.freshness[one.sync.key] = one.freshness.status
+
+
+def filtered(given: AnyFilter | None, standings: Standings) -> Filtered:
     """Raises :class:`InvalidIdError` for an id of another type."""
+    judged = Judged(standings)
     match given:
         case ConnectorFilter():
-            return _filtered(given, _connector_conditions(given))
+            left = _filtered(given, _connector_conditions(given, judged))
+            return left if given.health is None else replace(left, prepare=judged.connectors)
         case SyncFilter():
             connectors = _keys(given.connectors, model.ConnectorKey)
             scopes = _scopes(connectors, lambda key: Scope(connector_id=key.id))
-            return _filtered(given, _sync_conditions(given, connectors), scopes)
+            left = _filtered(given, _sync_conditions(given, connectors, judged), scopes)
+            asks = given.health is not None or given.freshness is not None
+            return replace(left, prepare=judged.syncs) if asks else left
         case SyncRunFilter():
             return _runs(given)
         case _:
@@ -121,16 +151,21 @@ def _text(given: AnyFilter) -> str:
     return msgspec.json.encode(held, order="deterministic").decode() if held else ""
 
 
-def _connector_conditions(given: ConnectorFilter) -> list[Condition]:
+def _connector_conditions(given: ConnectorFilter, judged: Judged) -> list[Condition]:
     return [
+        *_among(given.health, lambda row: judged.health[row.key]),
         *_among(given.source_types, lambda row: row.source_type),
         *_among(given.statuses, lambda row: row.status),
         *_search(given.search, lambda row: (row.name,)),
     ]
 
 
-def _sync_conditions(given: SyncFilter, connectors: Sequence[model.ConnectorKey] | None) -> list[Condition]:
+def _sync_conditions(
+    given: SyncFilter, connectors: Sequence[model.ConnectorKey] | None, judged: Judged
+) -> list[Condition]:
     return [
+        *_among(given.health, lambda row: judged.health[row.key]),
+        *_among(given.freshness, lambda row: judged.freshness[row.key]),
         *_among(connectors, lambda row: row.connector),
         *_among(given.states, lambda row: row.state),
         *_among(None if given.enabled is None else [given.enabled], lambda row: row.enabled),

@@ -7,7 +7,7 @@ from typing import Any
 
 import strawberry
 
-from syncgraph.domain import freshness, metrics, model
+from syncgraph.domain import metrics, model
 from syncgraph.errors import InvalidRequestError, UpstreamError, or_error
 from syncgraph.graph.context import Info
 from syncgraph.graph.types import links
@@ -16,15 +16,6 @@ from syncgraph.graph.types.run import SyncError, SyncRun
 DEFAULT_GROUPS = 5
 MOST = 100
 """Of a list that comes whole, at once."""
-
-strawberry.enum(
-    metrics.HealthStatus,
-    description="How something does, by weight: HEALTHY, UNKNOWN, WARNING, DEGRADED.",
-)
-strawberry.enum(
-    freshness.FreshnessStatus,
-    description="The age of the last success, judged. UNKNOWN: no policy, or no success known.",
-)
 
 
 @strawberry.type(description="In seconds; interpolated linearly between the two nearest values.")

@@ -96,7 +96,7 @@ def _request(info: Info, kind: str, of_what: str, paging: Paging, *, within: Ite
     size = DEFAULT_FIRST if paging.first is None else paging.first
     if not 1 <= size <= MAX_FIRST:
         raise InvalidRequestError(f"first: write a number from 1 to {MAX_FIRST}.")
-    left = filtered(paging.filter)
+    left = filtered(paging.filter, info.context.standings)
 
     def list_id(providers: Iterable[str]) -> str:
         named = [name for name in providers if left.providers is None or name in left.providers]
@@ -113,6 +113,7 @@ def _request(info: Info, kind: str, of_what: str, paging: Paging, *, within: Ite
         selection=left.selection,
         providers=left.providers,
         scopes=left.scopes,
+        prepare=left.prepare,
         stops=paging.on_source_error is OnSourceError.STOP,
     )
 
