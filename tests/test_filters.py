@@ -284,4 +284,21 @@ async def test_lists_within_lists_that_could_be_endless_are_refused_before_anyth
     body = await gateway.ask(deep)
 
     assert [error["extensions"]["code"] for error in body["errors"]] == ["BAD_USER_INPUT"]
+    assert body["errors"][0]["message"].startswith("providers: ")
     assert gateway.upstreams.sent == []
+
+
+async def test_a_status_that_den_can_filter_by_is_left_to_den(gateway: Gateway, whole: list[Any]):
+    page = (await gateway.data(ALL_RUNS, first=1))["syncRuns"]
+    den = next(one["provider"]["id"] for one in page["sources"] if one["provider"]["name"] == "den")
+    gateway.upstreams.sent.clear()
+
+    rows = await walk(gateway, first=100, filter={"providers": [den], "statuses": ["FAILED"]})
+    none = await walk(gateway, first=100, filter={"providers": [den], "statuses": ["CANCELLED"]})
+
+    failed = [row["id"] for row in whole if row["providerName"] == "den" and row["status"] == "FAILED"]
+    assert (ids(rows), none) == (failed, [])
+    assert gateway.upstreams.sent
+    assert {call.partition("&")[0] for call in gateway.upstreams.sent} == {
+        "den GET /v1/connector-sync-events?status=failed"
+    }

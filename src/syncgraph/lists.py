@@ -77,7 +77,8 @@ class Request(Generic[T]):
     ``feed_of``: what a provider is asked, None where it has no such list. ``list_id``: names the list and its
     arguments, narrowed to some providers. ``scopes``: by provider, the only lists of interest; None: all.
     ``stops``: a failure ends the page, instead of leaving its list out. ``prepare``: finds out what ``selection`` has
-    to know about the rows of upstream pages, before it is asked.
+    to know about the rows of upstream pages, before it is asked. ``narrow``: the lists in which a provider itself
+    leaves out what ``selection`` would.
     """
 
     list_id: Callable[[Iterable[str]], str]
@@ -91,6 +92,7 @@ class Request(Generic[T]):
     scopes: Mapping[str, Sequence[Scope]] | None = None
     stops: bool = False
     prepare: Callable[[Sequence[T]], Awaitable[None]] | None = None
+    narrow: Callable[[Provider, Scope], Sequence[Scope]] = lambda _provider, scope: [scope]
 
     def wants(self, provider: Provider) -> bool:
         """Whether the filter lets any row of the provider through."""
@@ -113,7 +115,8 @@ class _Source(Generic[T]):
 
 def source_name(provider: str, scope: Scope) -> str:
     """Names one upstream list in cursors."""
-    return "/".join((provider, *(part for part in (scope.connector_id, scope.sync_id) if part is not None)))
+    parts = (scope.connector_id, scope.sync_id, scope.status and f"={scope.status}")
+    return "/".join((provider, *(part for part in parts if part is not None)))
 
 
 async def list_all(request: Request[T], providers: Iterable[Opened]) -> Listing[T]:
@@ -154,6 +157,7 @@ async def _heads(request: Request[T], opened: Opened) -> Sequence[_Head[T]]:
     scopes = given if given is not None else await or_error(feed.scopes())
     if isinstance(scopes, UpstreamError):
         return [(_Source(opened, feed, ALL), scopes)]
+    scopes = [one for scope in scopes for one in request.narrow(opened.provider, scope)]
     sources = [
         one for one in (_Source(opened, feed, scope) for scope in scopes) if not covers(left_out, one.name)
     ]

@@ -17,6 +17,7 @@ from syncgraph.domain.model import (
     Capability,
     Connector,
     ProviderKind,
+    RunStatus,
     Sync,
     SyncExtra,
     SyncRun,
@@ -62,10 +63,14 @@ class RunLookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which part of a provider one list shows: all of it, one connector's, or one sync's. At most one is set."""
+    """Which part of a provider one list shows: all of it, one connector's, or one sync's; at most one of these is set.
+
+    ``status``: in the provider's own word, runs that stand so; only as the provider's ``run_narrowing`` gives it.
+    """
 
     connector_id: str | None = None
     sync_id: str | None = None
+    status: str | None = None
 
 
 ALL = Scope()
@@ -173,5 +178,7 @@ class Provider:
     connector_feed: Feed[Connector] | None = None
     sync_feed: Feed[Sync] | None = None
     run_feed: Feed[SyncRun] | None = None
+    run_narrowing: Callable[[Scope, frozenset[RunStatus]], Sequence[Scope]] | None = None
+    """The lists that together show a scope's runs of some statuses, where the provider can leave the others out."""
     health: Callable[[], ProviderHealth] = _not_seen
     expectation: Callable[[Sync], FreshnessPolicy | None] = _nothing_configured

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -61,16 +61,31 @@ class _Seen:
     standings: Sequence[SyncStanding]
 
 
+Keep = Callable[[Sequence[SyncStanding]], Awaitable[Sequence[SyncStanding]]]
+"""Which syncs an overview is about, with their runs."""
+
+
 async def survey(
-    opened: Iterable[Opened], loaders: Loaders, standings: Standings, *, window_days: int, now: datetime
+    opened: Iterable[Opened],
+    loaders: Loaders,
+    standings: Standings,
+    *,
+    window_days: int,
+    now: datetime,
+    keep: Keep | None = None,
 ) -> Survey:
-    """Never raises for what a provider did."""
+    """Never raises for what a provider did. ``keep``: None for all syncs, and for runs that belong to none."""
     in_window((), window_days=window_days, now=now)
     since = now - timedelta(days=window_days)
     seen = await asyncio.gather(*(_provider(one, loaders, standings, since) for one in opened))
     runs = [run for one in seen if one.runs for run in one.runs.rows]
+    standing: Sequence[SyncStanding] = [its for one in seen for its in one.standings]
+    if keep is not None:
+        standing = await keep(standing)
+        kept = {one.sync.key for one in standing}
+        runs = [run for run in runs if run.sync in kept]
     screen = overview(
-        [standing for one in seen for standing in one.standings],
+        standing,
         sorted(runs, key=rank),
         window_days=window_days,
         seen=Seen(_relation(one.syncs for one in seen), _relation(one.runs for one in seen)),

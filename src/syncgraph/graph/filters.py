@@ -68,13 +68,18 @@ AnyFilter = ConnectorFilter | SyncFilter | SyncRunFilter
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """What a filter leaves. ``text``: the same for equal filters; cursors are bound to it."""
+    """What a filter leaves.
+
+    ``text``: the same for equal filters; cursors are bound to it. ``prepare``: see ``lists.Request``. ``statuses``: of
+    runs, for providers whose own lists can be narrowed to them.
+    """
 
     selection: Selection[Any] = Selection()  # frozen
     providers: frozenset[str] | None = None
     scopes: Mapping[str, Sequence[Scope]] | None = None
     text: str = ""
     prepare: Callable[[Sequence[Any]], Awaitable[None]] | None = None
+    statuses: frozenset[model.RunStatus] | None = None
 
 
 class Judged:
@@ -121,7 +126,8 @@ def _runs(given: SyncRunFilter) -> Filtered:
         connectors, lambda key: Scope(connector_id=key.id)
     )
     oldest = given.ordered_at.from_ if given.ordered_at else None
-    return _filtered(given, _run_conditions(given, connectors, syncs), scopes, oldest)
+    left = _filtered(given, _run_conditions(given, connectors, syncs), scopes, oldest)
+    return left if given.statuses is None else replace(left, statuses=frozenset(given.statuses))
 
 
 Condition = Callable[[Any], bool]

@@ -22,18 +22,22 @@ from graphql import (
 MAX_ROWS = 50_000
 """A screenful of everything (100 connectors, 20 syncs each, 20 runs each) is 42,100."""
 
-LISTS = frozenset({"connectors", "syncs", "syncRuns", "runs"})
+LISTS = frozenset({"connectors", "syncs", "syncRuns", "runs", "needsAttention", "running", "errorGroups"})
 DEFAULT_FIRST, MAX_FIRST = 20, 100
 
 
-def rows_asked_for(
+def endless_field(
     document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
-) -> int:
-    """Rows of all lists together, if every list were as long as its ``first``; at most ``MAX_ROWS`` + 1."""
+) -> str | None:
+    """The root field under which the lists could hold more than ``MAX_ROWS``, if each were as long as its ``first``."""
     fragments = {
         one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
     }
-    return _Pass(fragments, variables).of(operation.selection_set)
+    counting = _Pass(fragments, variables)
+    for one in operation.selection_set.selections:
+        if counting.of(SelectionSetNode(selections=(one,))) > MAX_ROWS:
+            return one.name.value if isinstance(one, FieldNode | FragmentSpreadNode) else "query"
+    return "query" if counting.of(operation.selection_set) > MAX_ROWS else None
 
 
 class _Pass:

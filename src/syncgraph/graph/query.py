@@ -14,6 +14,7 @@ from syncgraph.graph.filters import ConnectorFilter, SyncFilter, SyncRunFilter
 from syncgraph.graph.types.common import Node
 from syncgraph.graph.types.connection import Connection
 from syncgraph.graph.types.connector import Connector
+from syncgraph.graph.types.ordered import SyncOrder, ordered_syncs
 from syncgraph.graph.types.overview import Overview, look
 from syncgraph.graph.types.pages import DEFAULT_FIRST, OnSourceError, Paging, page_of_all
 from syncgraph.graph.types.provider import Provider
@@ -138,9 +139,12 @@ class Query:
         first: int | None = DEFAULT_FIRST,
         after: str | None = strawberry.UNSET,
         filter: SyncFilter | None = strawberry.UNSET,
+        order_by: SyncOrder | None = strawberry.UNSET,
         on_source_error: OnSourceError | None = OnSourceError.PARTIAL,
     ) -> Awaitable[Listing[Any]]:
         paging = Paging(first=first, after=after, filter=filter, on_source_error=on_source_error)
+        if order_by:
+            return ordered_syncs(info, paging, order_by)
         return page_of_all(info, "syncs", paging)
 
     @strawberry.field(
@@ -169,5 +173,7 @@ class Query:
             "30. What was left unread is in `sources`. Null: an argument was refused, see `errors`."
         ),
     )
-    def overview(self, info: Info, window_days: int | None = 1) -> Awaitable[Any]:
-        return look(info, window_days)
+    def overview(
+        self, info: Info, window_days: int | None = 1, filter: SyncFilter | None = strawberry.UNSET
+    ) -> Awaitable[Any]:
+        return look(info, window_days, filter)

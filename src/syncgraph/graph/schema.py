@@ -22,7 +22,7 @@ from strawberry.schema.config import StrawberryConfig
 from syncgraph.errors import DocumentError, InvalidRequestError
 from syncgraph.graph.codes import of_document, of_request, present, trouble
 from syncgraph.graph.context import Context
-from syncgraph.graph.limits import MAX_ROWS, rows_asked_for
+from syncgraph.graph.limits import MAX_ROWS, endless_field
 from syncgraph.graph.query import Query
 from syncgraph.graph.scalars import SCALARS
 from syncgraph.graph.types.connector import Connector
@@ -122,8 +122,7 @@ def _why_not(document: DocumentNode, asked: Operation) -> InvalidRequestError | 
         return DocumentError(f"operationName: the document {trouble}.")
     if chosen[0].operation is not OperationType.QUERY:
         return DocumentError("This gateway answers queries only.")
-    if rows_asked_for(document, chosen[0], asked.variables or {}) > MAX_ROWS:
-        return InvalidRequestError(
-            f"The lists within lists could hold more than {MAX_ROWS} rows; ask for fewer."
-        )
+    endless = endless_field(document, chosen[0], asked.variables or {})
+    if endless is not None:
+        return InvalidRequestError(f"{endless}: its lists within lists could hold more than {MAX_ROWS} rows.")
     return None

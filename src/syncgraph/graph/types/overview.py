@@ -9,6 +9,7 @@ import strawberry
 from syncgraph.domain import freshness, health, model
 from syncgraph.domain import overview as domain
 from syncgraph.graph.context import Info
+from syncgraph.graph.filters import SyncFilter, filtered
 from syncgraph.graph.types.common import Count
 from syncgraph.graph.types.connection import SourceOutcome
 from syncgraph.graph.types.metrics import DEFAULT_GROUPS, ErrorGroup, first_of
@@ -101,11 +102,27 @@ class Overview:
     )
 
 
-async def look(info: Info, window_days: int | None) -> Survey:
+async def look(info: Info, window_days: int | None, filter: SyncFilter | None) -> Survey:
     context = info.context
-    days = 1 if window_days is None else window_days
+    left = filtered(filter, context.standings)
+    asked = [
+        one
+        for one in context.opened.values()
+        if left.providers is None or one.provider.name in left.providers
+    ]
+
+    async def keep(standings: Sequence[domain.SyncStanding]) -> Sequence[domain.SyncStanding]:
+        if left.prepare is not None:
+            await left.prepare([one.sync for one in standings])
+        return [one for one in standings if left.selection.keep(one.sync)]
+
     seen = await survey(
-        context.opened.values(), context.loaders, context.standings, window_days=days, now=context.now
+        asked,
+        context.loaders,
+        context.standings,
+        window_days=1 if window_days is None else window_days,
+        now=context.now,
+        keep=keep if filter else None,
     )
     for source in seen.sources:
         if source.error is not None:

@@ -1,6 +1,6 @@
 """How a connection field gets its page: arguments checked, cursor decoded, rows remembered, failures reported."""
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -9,13 +9,14 @@ import strawberry
 
 from syncgraph.accounts import Opened
 from syncgraph.domain.merge import START, rows_asked
+from syncgraph.domain.model import RunStatus
 from syncgraph.domain.page import Page
 from syncgraph.errors import InvalidRequestError, UpstreamError, or_error
 from syncgraph.graph.context import Info
 from syncgraph.graph.filters import AnyFilter, filtered
 from syncgraph.lists import Listing, Request, list_all, list_scope
 from syncgraph.loaders import HeadKey, feed_of
-from syncgraph.ports import Scope
+from syncgraph.ports import Provider, Scope
 
 T = TypeVar("T")
 
@@ -48,6 +49,10 @@ class Paging:
     after: str | None = None
     filter: AnyFilter | None = None
     on_source_error: OnSourceError | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        return None if self.after is strawberry.UNSET else self.after
 
 
 async def page_of_all(info: Info, kind: str, paging: Paging) -> Listing[Any]:
@@ -91,11 +96,22 @@ async def _page_of_scope(
     return _remembered(info, await list_scope(request, opened, scope, head))
 
 
-def _request(info: Info, kind: str, of_what: str, paging: Paging, *, within: Iterable[str]) -> Request[Any]:
-    after = paging.after or None if paging.after is strawberry.UNSET else paging.after
-    size = DEFAULT_FIRST if paging.first is None else paging.first
+def _narrowed(provider: Provider, scope: Scope, statuses: frozenset[RunStatus] | None) -> Sequence[Scope]:
+    narrow = provider.run_narrowing
+    return [scope] if statuses is None or narrow is None else narrow(scope, statuses)
+
+
+def page_size(first: int | None) -> int:
+    """Raises :class:`InvalidRequestError` when it is out of range."""
+    size = DEFAULT_FIRST if first is None else first
     if not 1 <= size <= MAX_FIRST:
         raise InvalidRequestError(f"first: write a number from 1 to {MAX_FIRST}.")
+    return size
+
+
+def _request(info: Info, kind: str, of_what: str, paging: Paging, *, within: Iterable[str]) -> Request[Any]:
+    after = paging.cursor
+    size = page_size(paging.first)
     left = filtered(paging.filter, info.context.standings)
 
     def list_id(providers: Iterable[str]) -> str:
@@ -114,6 +130,7 @@ def _request(info: Info, kind: str, of_what: str, paging: Paging, *, within: Ite
         providers=left.providers,
         scopes=left.scopes,
         prepare=left.prepare,
+        narrow=lambda provider, given: _narrowed(provider, given, left.statuses),
         stops=paging.on_source_error is OnSourceError.STOP,
     )
 

@@ -16,7 +16,7 @@ from syncgraph.providers.den.events import DenEvents
 from syncgraph.providers.den.instances import DenConnectors, DenSyncs
 from syncgraph.providers.den.paging import Lists
 from syncgraph.providers.den.probe import DenProbe
-from syncgraph.providers.den.runs import DenRuns, DenStats
+from syncgraph.providers.den.runs import DenRuns, DenStats, narrowed
 from syncgraph.providers.den.settings import Settings
 from syncgraph.upstream.adapter import Adapter
 from syncgraph.upstream.answer import Answer, Dialect
@@ -32,6 +32,7 @@ CAPABILITIES = frozenset(
         Capability.GET_RUN,
         Capability.SYNC_STATS,
         Capability.SCHEDULE,
+        Capability.FILTER_STATUS,
     }
 )
 REST = timedelta(seconds=65)
@@ -75,6 +76,7 @@ def bind(upstream: Upstream, settings: Settings, now: datetime) -> Provider:
         connector_feed=connectors,
         sync_feed=syncs,
         run_feed=runs,
+        run_narrowing=narrowed,
     )
 
 

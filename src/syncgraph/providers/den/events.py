@@ -46,8 +46,9 @@ class DenEvents:
         The walk stops when at most one scope is not filled: a filtered call serves that one for sure, where the next
         page only may.
         """
-        if len(scopes) == 1:
-            return [await or_error(self.page(scopes[0], first=first, after=None))]
+        if len(scopes) == 1 or any(scope.status is not None for scope in scopes):
+            heads = (or_error(self.page(scope, first=first, after=None)) for scope in scopes)
+            return await asyncio.gather(*heads)
         askable = [scope for scope in scopes if _is_askable(scope)]
         if not askable:
             return [Page([]) for _ in scopes]
@@ -108,9 +109,10 @@ def _head_in(
 
 
 def _where(scope: Scope) -> Mapping[str, str]:
+    status = {} if scope.status is None else {"status": scope.status}
     if scope.sync_id is not None:
-        return {"connectorTargetId": scope.sync_id}
-    return {} if scope.connector_id is None else {"connectorInstanceId": scope.connector_id}
+        return {"connectorTargetId": scope.sync_id, **status}
+    return status if scope.connector_id is None else {"connectorInstanceId": scope.connector_id, **status}
 
 
 def _is_askable(scope: Scope) -> bool:

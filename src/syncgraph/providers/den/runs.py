@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
-from syncgraph.domain.model import CountRelation, Coverage, SyncRun, SyncStats
+from syncgraph.domain.model import CountRelation, Coverage, RunStatus, SyncRun, SyncStats
 from syncgraph.domain.page import Page
 from syncgraph.domain.stats import observed
 from syncgraph.errors import UpstreamError, or_error
@@ -11,6 +12,8 @@ from syncgraph.ports import ALL, Found, Scope
 from syncgraph.providers.den import mapping, typeid, wire
 from syncgraph.providers.den.events import DenEvents, grouped
 from syncgraph.providers.den.paging import MAX_PAGE
+
+MAX_WORDS = 2
 
 
 class DenRuns:
@@ -42,6 +45,14 @@ class DenRuns:
     def _mapped(self, page: Page[wire.Event]) -> Page[SyncRun]:
         runs = [mapping.run(self._name, event) for event in page.items]
         return Page(runs, page.next, page.coverage)
+
+
+def narrowed(scope: Scope, statuses: frozenset[RunStatus]) -> Sequence[Scope]:
+    """Den's filter takes one word, and each list costs it the same: more than two are left to the gateway."""
+    words = [word for word, status in mapping.STATUS.items() if status in statuses]
+    if RunStatus.UNKNOWN in statuses or len(words) > MAX_WORDS:
+        return [scope]
+    return [replace(scope, status=word) for word in words]
 
 
 class DenStats:
