@@ -663,7 +663,7 @@ def test_a_list_is_never_null_within_and_null_as_a_whole_only_with_a_meaning():
 def test_types_fields_and_enum_values_are_named_as_graphql_names_them():
     for one in our_types():
         assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", one.name)
-        assert one.name.endswith(("Filter", "Range")) or not is_input_object_type(one)
+        assert one.name.endswith(("Filter", "Range", "Order")) or not is_input_object_type(one)
         for name in fields_of(one):
             assert re.fullmatch(r"[a-z][A-Za-z0-9]*", name)
         for name in getattr(one, "values", {}):
