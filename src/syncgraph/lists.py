@@ -281,9 +281,9 @@ def _status(codes: Sequence[str], *, was_cut: bool) -> SourceStatus:
     return SourceStatus.SCAN_LIMIT if only_budget else SourceStatus.FAILED
 
 
-_WORST_FIRST = (Coverage.NONE, Coverage.CONFIGURED, Coverage.WINDOW, Coverage.FULL)
+LEAST_FIRST = (Coverage.NONE, Coverage.CONFIGURED, Coverage.WINDOW, Coverage.FULL)
 
 
 def _coverage(seen: Sequence[Coverage], *, failed: bool) -> Coverage:
     """The least that one of the lists shows; a provider without any list, and without a failure, shows all it has."""
-    return min(seen, key=_WORST_FIRST.index, default=Coverage.NONE if failed else Coverage.FULL)
+    return min(seen, key=LEAST_FIRST.index, default=Coverage.NONE if failed else Coverage.FULL)

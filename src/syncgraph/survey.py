@@ -14,15 +14,13 @@ from syncgraph.domain.model import CountRelation, Coverage, Sync, SyncKey, SyncR
 from syncgraph.domain.overview import Overview, Seen, SyncStanding, overview
 from syncgraph.domain.page import Page
 from syncgraph.errors import BudgetExceededError, UpstreamError, or_error
-from syncgraph.lists import SourceOutcome, SourceStatus
+from syncgraph.lists import LEAST_FIRST, SourceOutcome, SourceStatus
 from syncgraph.loaders import Loaders
 from syncgraph.ports import Feed, Scope
 from syncgraph.standing import ROWS, Newest, Standings, reaches, read_on
 
 MAX_LISTS = 50
 """Lists of one kind read at one provider; what is in the others is not seen."""
-
-_LEAST_FIRST = (Coverage.NONE, Coverage.CONFIGURED, Coverage.WINDOW, Coverage.FULL)
 
 MAX_HEADS = 20
 """Syncs of one provider whose runs are asked for one by one, since no list tells how they ended."""
@@ -145,7 +143,7 @@ def _add(read: _Read, page: Page[Any], error: UpstreamError | None, since: datet
     read.is_enough &= is_enough
     read.is_cut |= error is None and page.next is not None and not is_enough
     if not is_enough:
-        read.coverage = min(read.coverage, page.coverage, key=_LEAST_FIRST.index)
+        read.coverage = min(read.coverage, page.coverage, key=LEAST_FIRST.index)
 
 
 def _newest(syncs: Sequence[Sync], runs: _Read | None) -> Mapping[SyncKey, Newest]:
@@ -186,7 +184,7 @@ def _source(seen: _Seen, now: datetime) -> SourceOutcome:
     return SourceOutcome(
         provider=seen.opened.provider,
         status=_status(seen, error, is_cut=is_cut),
-        coverage=min((read.coverage for read in reads), key=_LEAST_FIRST.index, default=Coverage.NONE),
+        coverage=min((read.coverage for read in reads), key=LEAST_FIRST.index, default=Coverage.NONE),
         fetched_at=now if has_rows else None,
         upstream_calls=seen.opened.meter.calls,
         code=code,

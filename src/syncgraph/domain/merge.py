@@ -86,11 +86,8 @@ def compacted(place: Place) -> Place:
     by_provider: dict[str, tuple[Rank | None, str]] = {}
     for source, (at, code) in place.detached.items():
         provider = source.partition("/")[0]
-        frontiers = [at] if provider not in by_provider else [at, by_provider[provider][0]]
-        newest = (
-            None if None in frontiers else min(frontier for frontier in frontiers if frontier is not None)
-        )
-        by_provider[provider] = (newest, code)
+        others = [by_provider[provider][0]] if provider in by_provider else []
+        by_provider[provider] = (_newest([at, *others]), code)
     return Place(after=place.after, count=place.count, detached=by_provider)
 
 
@@ -99,11 +96,15 @@ def gap_of(place: Place, provider: str) -> Place | None:
     missing = {source: at for source, (at, _) in place.detached.items() if covers((provider,), source)}
     if not missing:
         return None
-    frontiers = list(missing.values())
-    newest = None if None in frontiers else min(at for at in frontiers if at is not None)
     others = {*place.hints, *place.ended}
     healthy = [one for one in others if covers((provider,), one) and not covers(missing, one)]
-    return Place(after=newest, ended=dict.fromkeys(healthy, _UNKNOWN_END))
+    return Place(after=_newest(missing.values()), ended=dict.fromkeys(healthy, _UNKNOWN_END))
+
+
+def _newest(frontiers: Iterable[Rank | None]) -> Rank | None:
+    """The one before which nothing is missing anywhere; None is the head."""
+    known = list(frontiers)
+    return None if None in known else min(at for at in known if at is not None)
 
 
 def still_detached(place: Place) -> Mapping[str, tuple[Rank | None, str]]:

@@ -24,6 +24,7 @@ MAX_ROWS = 50_000
 
 LISTS = frozenset({"connectors", "syncs", "syncRuns", "runs", "needsAttention", "running", "errorGroups"})
 DEFAULT_FIRST, MAX_FIRST = 20, 100
+"""Rows of one page, and at most."""
 
 
 def endless_field(

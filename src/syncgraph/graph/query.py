@@ -11,12 +11,13 @@ from syncgraph.errors import GatewayError, InvalidRequestError, NotFoundError
 from syncgraph.graph import ids
 from syncgraph.graph.context import Info
 from syncgraph.graph.filters import ConnectorFilter, SyncFilter, SyncRunFilter
+from syncgraph.graph.limits import DEFAULT_FIRST
 from syncgraph.graph.types.common import Node
 from syncgraph.graph.types.connection import Connection
 from syncgraph.graph.types.connector import Connector
 from syncgraph.graph.types.ordered import SyncOrder, ordered_syncs
 from syncgraph.graph.types.overview import Overview, look
-from syncgraph.graph.types.pages import DEFAULT_FIRST, OnSourceError, Paging, page_of_all
+from syncgraph.graph.types.pages import OnSourceError, Paging, page_of_all
 from syncgraph.graph.types.provider import Provider
 from syncgraph.graph.types.run import SyncRun
 from syncgraph.graph.types.sync import Sync

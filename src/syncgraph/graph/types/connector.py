@@ -9,11 +9,12 @@ import strawberry
 from syncgraph.domain import model
 from syncgraph.graph.context import Info
 from syncgraph.graph.filters import SyncRunFilter
+from syncgraph.graph.limits import DEFAULT_FIRST
 from syncgraph.graph.types import links
 from syncgraph.graph.types.common import Node, stands_for
 from syncgraph.graph.types.connection import Connection
 from syncgraph.graph.types.health import Health, connector_health
-from syncgraph.graph.types.pages import DEFAULT_FIRST, Paging, page_of_scope
+from syncgraph.graph.types.pages import Paging, page_of_scope
 from syncgraph.graph.types.run import SyncRun
 from syncgraph.graph.types.sync import Sync
 from syncgraph.lists import Listing

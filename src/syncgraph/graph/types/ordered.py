@@ -14,7 +14,8 @@ from syncgraph.domain.model import Count, Coverage
 from syncgraph.domain.overview import SyncStanding
 from syncgraph.errors import InvalidCursorError, InvalidRequestError
 from syncgraph.graph.context import Info
-from syncgraph.graph.types.pages import MAX_FIRST, Paging, page_of_all, page_size
+from syncgraph.graph.limits import MAX_FIRST
+from syncgraph.graph.types.pages import Paging, page_of_all, page_size
 from syncgraph.lists import Listing, SourceOutcome, SourceStatus
 
 MAX_PAGES = 20

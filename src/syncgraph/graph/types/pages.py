@@ -14,15 +14,12 @@ from syncgraph.domain.page import Page
 from syncgraph.errors import InvalidRequestError, UpstreamError, or_error
 from syncgraph.graph.context import Info
 from syncgraph.graph.filters import AnyFilter, filtered
+from syncgraph.graph.limits import DEFAULT_FIRST, MAX_FIRST
 from syncgraph.lists import Listing, Request, list_all, list_scope
 from syncgraph.loaders import HeadKey, feed_of
 from syncgraph.ports import Provider, Scope
 
 T = TypeVar("T")
-
-DEFAULT_FIRST = 20
-MAX_FIRST = 100
-"""Rows of one page at most."""
 
 
 class OnSourceError(StrEnum):

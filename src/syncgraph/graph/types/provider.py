@@ -9,11 +9,12 @@ from syncgraph import ports
 from syncgraph.domain import model
 from syncgraph.graph import ids
 from syncgraph.graph.context import Info
+from syncgraph.graph.limits import DEFAULT_FIRST
 from syncgraph.graph.types.common import Node, stands_for
 from syncgraph.graph.types.connection import Connection
 from syncgraph.graph.types.connector import Connector
 from syncgraph.graph.types.health import ProviderHealth, provider_health
-from syncgraph.graph.types.pages import DEFAULT_FIRST, Paging, page_of_provider
+from syncgraph.graph.types.pages import Paging, page_of_provider
 from syncgraph.lists import Listing
 
 strawberry.enum(model.ProviderKind, description="The platform behind a provider.")

@@ -10,6 +10,7 @@ from syncgraph.domain import model
 from syncgraph.errors import BudgetExceededError
 from syncgraph.graph.context import Info
 from syncgraph.graph.filters import SyncRunFilter
+from syncgraph.graph.limits import DEFAULT_FIRST
 from syncgraph.graph.scalars import BigInt
 from syncgraph.graph.types import links
 from syncgraph.graph.types.common import Node, stands_for
@@ -17,7 +18,7 @@ from syncgraph.graph.types.connection import Connection
 from syncgraph.graph.types.details import AirweaveSyncDetails, OutlitSyncDetails, TimbalSyncDetails
 from syncgraph.graph.types.health import Freshness, Health, sync_freshness, sync_health
 from syncgraph.graph.types.metrics import SyncMetrics, sync_metrics
-from syncgraph.graph.types.pages import DEFAULT_FIRST, Paging, page_of_scope
+from syncgraph.graph.types.pages import Paging, page_of_scope
 from syncgraph.graph.types.run import SyncError, SyncRun
 from syncgraph.lists import Listing
 from syncgraph.ports import Scope
