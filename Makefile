@@ -16,7 +16,7 @@ test: .venv/.dev ## run the tests
 test-deep: .venv/.dev ## the engine's invariants with 4,000 examples each, and 10,000 runs walked (about 10 minutes)
 	@SYNCGRAPH_EXAMPLES=4000 $(BIN)/python -m pytest -n 2 tests/test_engine.py tests/deep
 
-test-clients: .venv/.dev ## read every list with Relay and Apollo Client from npm (needs node 20+ and npm)
+test-clients: .venv/.clients ## the programs of others, from npm and PyPI, against the gateway (brings its own Node.js)
 	@$(BIN)/python -m pytest tests/clients
 
 check: .venv/.dev ## format, lint, types, layers, and "schema.graphql is current"
@@ -51,3 +51,7 @@ clean:
 .venv/.dev: .uv/bin/uv pyproject.toml uv.lock
 	@$(UV) sync --locked --quiet --python $(PYTHON)
 	@touch $@ .venv/.runtime
+
+.venv/.clients: .uv/bin/uv pyproject.toml uv.lock
+	@$(UV) sync --locked --quiet --group clients --python $(PYTHON)
+	@touch $@ .venv/.dev .venv/.runtime

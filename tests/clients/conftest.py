@@ -1,17 +1,29 @@
-import pytest
+from collections.abc import Iterator
 
-LINES = pytest.StashKey[list[str]]()
+import pytest
+from tests.clients import npm
+from tests.test_cli import NOW, started, url_in
+
+NUMBERS = pytest.StashKey[dict[str, list[str]]]()
 
 
 @pytest.fixture(scope="session")
-def told(pytestconfig: pytest.Config) -> list[str]:
-    """Lines to show when all tests are done."""
-    return pytestconfig.stash.setdefault(LINES, [])
+def url() -> Iterator[str]:
+    """A gateway over the sandboxes at a frozen instant, as a process of its own; one for all suites."""
+    with started("serve", "--port", "0", "--now", NOW) as (_, said):
+        yield url_in(said)
+
+
+@pytest.fixture(scope="session")
+def numbers(pytestconfig: pytest.Config) -> dict[str, list[str]]:
+    """By suite, lines to show when all tests are done: what docs/compatibility.md tells of it."""
+    return pytestconfig.stash.setdefault(NUMBERS, {})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    lines = config.stash.get(LINES, [])
-    if lines:
-        terminalreporter.section("clients")
-        for line in lines:
-            terminalreporter.write_line(line)
+    told = config.stash.get(NUMBERS, {})
+    for suite in npm.suites():
+        if suite.name in told:
+            terminalreporter.section(suite.name)
+            for line in (suite.versions(), *told[suite.name]):
+                terminalreporter.write_line(line)

@@ -1,9 +1,6 @@
-"""Relay and Apollo Client, as npm has them, read every list of a gateway on a socket: ``make test-clients``."""
+"""Relay and Apollo Client read every list of a gateway on a socket."""
 
-import os
-import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +9,13 @@ import httpx2
 import msgspec
 import pytest
 from graphql import build_schema, get_named_type, is_object_type
-from tests.test_cli import NOW, PATIENCE_S, ROOT, started, url_in
+from tests.clients.npm import Suite
+from tests.test_cli import PATIENCE_S, ROOT
 
-HERE = Path(__file__).parent
-ARTIFACTS = HERE / "__generated__"
+SUITE = Suite(Path(__file__).parent)
+ARTIFACTS = SUITE.folder / "__generated__"
 CLIENTS = ("relay", "apollo")
-PACKAGES = ("relay-compiler", "relay-runtime", "@apollo/client", "graphql")
-INSTALL_S, WALK_S = 300, 240
+WALK_S = 240
 SIZES = (7, 50)
 SMALL = {"Connector.syncs": (1, 50)}
 """Page sizes where no parent has more than seven rows."""
@@ -42,40 +39,12 @@ def connections() -> list[str]:
 LISTS = connections()
 
 
-def run(*command: str, timeout_s: float) -> str:
-    """What it printed; it must have ended well and must not have complained."""
-    env = {**os.environ, "NO_COLOR": "1", "FORCE_NO_WATCHMAN": "1", "NODE_ENV": "development"}
-    done = subprocess.run(
-        command, cwd=HERE, env=env, timeout=timeout_s, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    return done.stdout
-
-
-def loaded(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(path.read_bytes())
-    return found
-
-
 @pytest.fixture(scope="session")
-def modules() -> Path:
-    """The packages of the lock file, exactly."""
-    run("npm", "ci", "--prefer-offline", "--loglevel=error", timeout_s=INSTALL_S)
-    return HERE / "node_modules"
-
-
-@pytest.fixture(scope="session")
-def compiled(modules: Path) -> str:
+def compiled() -> str:
     """What relay-compiler said about our fragments and the repository's schema."""
     shutil.rmtree(ARTIFACTS, ignore_errors=True)
     ARTIFACTS.mkdir()
-    return run("node", str(modules / "relay-compiler/cli.js"), "relay.config.json", timeout_s=PATIENCE_S)
-
-
-@pytest.fixture(scope="session")
-def url() -> Iterator[str]:
-    with started("serve", "--port", "0", "--now", NOW) as (_, said):
-        yield url_in(said)
+    return SUITE.run(SUITE.modules / "relay-compiler/cli.js", "relay.config.json", timeout_s=PATIENCE_S)
 
 
 @pytest.fixture(scope="session")
@@ -124,34 +93,18 @@ def ask(http: httpx2.Client, query: str, **variables: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def requests(
-    told: list[str], modules: Path, plain: dict[str, Rows]
+    numbers: dict[str, list[str]], plain: dict[str, Rows]
 ) -> Iterator[dict[tuple[str, str], list[str]]]:
     """Of each client for each list, with each page size; shown as a table at the end."""
     made: dict[tuple[str, str], list[str]] = {}
     yield made
-    node = run("node", "--version", timeout_s=PATIENCE_S).strip()
-    told.append(f"node {node[1:]}, " + ", ".join(f"{name} {version(modules, name)}" for name in PACKAGES))
+    told = numbers.setdefault(SUITE.name, [])
     told.append(f"{'list':<20}{'lists':>6}{'null':>6}{'rows':>6}   requests (page size)")
     for name, rows in plain.items():
         known = [ids for ids in rows.values() if ids is not None]
-        numbers = f"{len(known):>6}{len(rows) - len(known):>6}{sum(map(len, known)):>6}"
+        counts = f"{len(known):>6}{len(rows) - len(known):>6}{sum(map(len, known)):>6}"
         by_client = "   ".join(f"{client} {', '.join(made.get((client, name), []))}" for client in CLIENTS)
-        told.append(f"{name:<20}{numbers}   {by_client}")
-
-
-def version(modules: Path, name: str) -> str:
-    return str(loaded(modules / name / "package.json")["version"])
-
-
-def test_the_packages_are_pinned_and_the_lock_file_names_no_registry(modules: Path):
-    wanted = loaded(HERE / "package.json")["dependencies"]
-    lock = (HERE / "package-lock.json").read_text(encoding="utf-8")
-    packages = loaded(HERE / "package-lock.json")["packages"]
-    assert all(re.fullmatch(r"\d+\.\d+\.\d+", its) for its in wanted.values())
-    assert {name: version(modules, name) for name in wanted} == wanted
-    assert "registry" not in lock
-    assert "resolved" not in lock
-    assert all("integrity" in its for name, its in packages.items() if name)
+        told.append(f"{name:<20}{counts}   {by_client}")
 
 
 def test_relay_compiler_accepts_a_connection_and_a_refetchable_fragment_over_every_list(compiled: str):
@@ -175,7 +128,7 @@ def test_relay_compiler_accepts_a_connection_and_a_refetchable_fragment_over_eve
 def test_a_client_holds_every_row_once_and_in_order(
     client: str, name: str, size: int, url: str, plain: dict[str, Rows], compiled: str, requests
 ):
-    said = run("node", f"{client}.mjs", url, name, str(size), timeout_s=WALK_S)
+    said = SUITE.run(f"{client}.mjs", url, name, str(size), timeout_s=WALK_S)
     found = msgspec.json.decode(said)
     held = {parent: its and its["ids"] for parent, its in found["lists"].items()}
     rows = [ids for ids in plain[name].values() if ids]
