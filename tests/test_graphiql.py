@@ -103,7 +103,7 @@ async def test_the_page_can_be_turned_off():
     settings = sandboxes.settings()
     server = settings.server.model_copy(update={"graphiql": False})
     async with running(settings=type(settings)(server, settings.providers)) as gateway:
-        answer = await gateway.http.get("/graphql", headers={"accept": "text/html"})
+        answer = await gateway.http.get("/graphql", headers={"accept": "text/html, */*;q=0.8"})
 
     assert answer.status_code == 400
     assert answer.headers["content-type"].startswith("application/")

@@ -68,7 +68,7 @@ def assert_plain(answer: httpx2.Response) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Bad:
-    """One bad request. ``status``: where both media types have the same; else 400 and 200, or 200 once executed."""
+    """One bad request. ``status``: where both media types have the same; else 400 and 200, or 294 and 200 once executed."""
 
     name: str
     body: Any = None
@@ -80,7 +80,9 @@ class Bad:
     def expected(self, media_type: str) -> int:
         if self.status is not None:
             return self.status
-        return 400 if media_type == RESPONSE_JSON and not self.executed else 200
+        if media_type == PLAIN_JSON:
+            return 200
+        return 294 if self.executed else 400
 
     def content(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()

@@ -10,6 +10,7 @@ from typing import Self
 
 import httpx2
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
@@ -18,8 +19,10 @@ from syncgraph.config import ProviderSettings, Settings
 from syncgraph.graph.context import Context
 from syncgraph.graph.cursors import Cursors
 from syncgraph.graph.schema import Operation, Result, run
+from syncgraph.http import answer
 from syncgraph.http.endpoint import Endpoint
 from syncgraph.http.graphiql import Assets
+from syncgraph.http.request_ids import RequestIds
 from syncgraph.providers import PROVIDERS
 from syncgraph.upstream import transport
 from syncgraph.upstream.client import Account, Patience, Upstream
@@ -50,6 +53,8 @@ def create_app(
             Route("/graphql", Endpoint(gateway.execute, with_graphiql=settings.server.graphiql)),
             Route("/", RedirectResponse("/graphql")),
         ],
+        middleware=[Middleware(RequestIds)],
+        exception_handlers={Exception: answer.of_bug},
         lifespan=lifespan,
     )
 

@@ -1,27 +1,19 @@
 """The schema, and how one operation is executed against it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import isawaitable
-from typing import Any, TypeAlias
+from typing import Any
 
 import strawberry
-from graphql import (
-    DocumentNode,
-    GraphQLError,
-    GraphQLSchema,
-    OperationDefinitionNode,
-    OperationType,
-    execute,
-    parse,
-    validate,
-)
+from graphql import GraphQLError, GraphQLSchema, OperationType, execute
 from strawberry.schema.config import StrawberryConfig
 
 from syncgraph.errors import DocumentError, InvalidRequestError
 from syncgraph.graph.codes import of_document, of_request, present, trouble
 from syncgraph.graph.context import Context
+from syncgraph.graph.documents import Document, read
 from syncgraph.graph.limits import MAX_ROWS, endless_field
 from syncgraph.graph.query import Query
 from syncgraph.graph.scalars import SCALARS
@@ -30,10 +22,6 @@ from syncgraph.graph.types.provider import Provider
 from syncgraph.graph.types.run import SyncRun
 from syncgraph.graph.types.sync import Sync
 
-MAX_TOKENS = 2000
-"""Of one document; GraphiQL's introspection has about 300."""
-MAX_ERRORS = 20
-"""Of one document's validation; it stops there."""
 CACHED_DOCUMENTS, CACHED_LENGTH = 256, 16 * 1024
 """Documents kept parsed and validated, and the longest, in characters, that is."""
 
@@ -41,8 +29,6 @@ schema = strawberry.Schema(
     query=Query, types=[Provider, Connector, Sync, SyncRun], config=StrawberryConfig(scalar_map=SCALARS)
 )
 _core: GraphQLSchema = schema._schema  # noqa: SLF001  # Strawberry's own executor runs the first of several operations
-
-Errors: TypeAlias = tuple[GraphQLError, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +42,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A GraphQL response. ``was_executed``: False when the document or the request was refused before."""
+    """A GraphQL response. ``was_executed``: False when the document or the request was refused before.
+
+    ``headers``: of the HTTP answer, in lower case, where they say other than its own defaults.
+    """
 
     data: Mapping[str, Any] | None
     errors: Sequence[GraphQLError]
     was_executed: bool
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
         errors = {"errors": [error.formatted for error in self.errors]} if self.errors else {}
@@ -69,15 +59,15 @@ class Result:
 
 async def run(operation: Operation, context: Context) -> Result:
     """Never raises for what a client or a provider did."""
-    document = _validated(operation.query)
-    if not isinstance(document, DocumentNode):
-        return Result(None, [of_document(error) for error in document], was_executed=False)
+    document = _read(operation.query)
+    if document.node is None or document.errors:
+        return Result(None, [of_document(error) for error in document.errors], was_executed=False)
     refusal = _why_not(document, operation)
     if refusal is not None:
         return refused(refusal)
     answer = execute(
         _core,
-        document,
+        document.node,
         context_value=context,
         variable_values=dict(operation.variables or {}),
         operation_name=operation.name,
@@ -96,33 +86,31 @@ def refused(error: InvalidRequestError) -> Result:
     return Result(None, [of_request(error)], was_executed=False)
 
 
-def _validated(query: str) -> DocumentNode | Errors:
-    return _checked(query) if len(query) <= CACHED_LENGTH else _checked.__wrapped__(query)
+def kind_of(operation: Operation) -> OperationType | None:
+    """Query, mutation or subscription; None when it is not clear what is asked for."""
+    chosen = _read(operation.query).operations(operation.name)
+    return chosen[0].operation if len(chosen) == 1 else None
+
+
+def _read(query: str) -> Document:
+    return _checked(query) if len(query) <= CACHED_LENGTH else read(_core, query)
 
 
 @lru_cache(CACHED_DOCUMENTS)
-def _checked(query: str) -> DocumentNode | Errors:
-    """The document, or what is wrong with it."""
-    try:
-        document = parse(query, max_tokens=MAX_TOKENS)
-        errors = validate(_core, document, max_errors=MAX_ERRORS)
-    except GraphQLError as error:
-        return (error,)
-    except RecursionError:
-        return (GraphQLError("The document is nested too deeply."),)
-    return tuple(errors) or document
+def _checked(query: str) -> Document:
+    return read(_core, query)
 
 
-def _why_not(document: DocumentNode, asked: Operation) -> InvalidRequestError | None:
+def _why_not(document: Document, asked: Operation) -> InvalidRequestError | None:
     """Why the operation that is asked for is not executed; None when it is."""
-    operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-    chosen = [one for one in operations if asked.name in {None, one.name.value if one.name else None}]
+    chosen = document.operations(asked.name)
     if len(chosen) != 1:
         trouble = "has several operations; name one" if asked.name is None else "has no such operation"
         return DocumentError(f"operationName: the document {trouble}.")
     if chosen[0].operation is not OperationType.QUERY:
         return DocumentError("This gateway answers queries only.")
-    endless = endless_field(document, chosen[0], asked.variables or {})
+    assert document.node is not None
+    endless = endless_field(document.node, chosen[0], asked.variables or {})
     if endless is not None:
         return InvalidRequestError(f"{endless}: its lists within lists could hold more than {MAX_ROWS} rows.")
     return None

@@ -1,21 +1,20 @@
 """GraphQL over HTTP: one request in, one response out; https://graphql.github.io/graphql-over-http/draft/."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-import msgspec
+from graphql import OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from syncgraph.errors import DocumentError
-from syncgraph.graph.schema import Operation, Result, refused
+from syncgraph.graph.schema import Operation, Result, kind_of, refused
 from syncgraph.http import graphiql
-from syncgraph.http.body import BadRequest, operation_of
-
-RESPONSE_JSON = "application/graphql-response+json"
-PLAIN_JSON = "application/json"
+from syncgraph.http.accept import PLAIN_JSON, RESPONSE_JSON, MediaType, best_json, media_types, quality_of
+from syncgraph.http.answer import status_of, write
+from syncgraph.http.body import PARAMETERS, BadRequest, operation_of
 
 Execute = Callable[[Operation], Awaitable[Result]]
 
@@ -34,49 +33,46 @@ class Endpoint:
             await response(scope, receive, send)
 
     async def _respond(self, request: Request, receive: Receive) -> Response | None:
-        if request.method not in {"GET", "HEAD", "POST"}:
-            return _write(
-                request,
-                refused(DocumentError("Send a query by GET or POST.")),
-                405,
-                {"allow": "GET, HEAD, POST"},
-            )
-        if self._with_graphiql and _wants_page(request):
+        accepted = media_types(request.headers.get("accept", ""))
+        media_type = best_json(accepted)
+        if self._with_graphiql and _wants_page(request, accepted):
             return graphiql.page()
         try:
+            _check_head(request, media_type)
             operation = await operation_of(request)
+            _check_safety(request, operation)
         except BadRequest as error:
-            return _write(request, refused(DocumentError(error.message)), error.status)
+            answer = refused(DocumentError(error.message))
+            return write(request, answer, media_type or PLAIN_JSON, error.status, error.headers)
+        assert media_type is not None
         result = await _unless_gone(self._execute(operation), receive)
-        return None if result is None else _write(request, result, _status(request, result))
+        return None if result is None else write(request, result, media_type, status_of(result, media_type))
 
 
-def _wants_page(request: Request) -> bool:
+def _check_head(request: Request, media_type: str | None) -> None:
+    if request.method not in {"GET", "HEAD", "POST"}:
+        raise BadRequest(405, "Send a query by GET or POST.", {"allow": "GET, HEAD, POST"})
+    if media_type is None:
+        raise BadRequest(406, f"Accept {RESPONSE_JSON} or {PLAIN_JSON}.")
+
+
+def _check_safety(request: Request, operation: Operation) -> None:
+    """A link must not change anything, however it came to be followed."""
+    if request.method != "POST" and kind_of(operation) in {
+        OperationType.MUTATION,
+        OperationType.SUBSCRIPTION,
+    }:
+        raise BadRequest(405, "By GET, send queries only.", {"allow": "POST"})
+
+
+def _wants_page(request: Request, accepted: Sequence[MediaType]) -> bool:
+    """A browser at the bare address: it names HTML, and likes it no less than JSON."""
+    names_html = any(one.name == "text/html" for one in accepted)
     return (
-        request.method != "POST" and "query" not in request.query_params and "text/html" in _accept(request)
-    )
-
-
-def _accept(request: Request) -> str:
-    return request.headers.get("accept", "")
-
-
-def _media_type(request: Request) -> str:
-    """The newer type where the client names it; clients that name none predate it."""
-    return RESPONSE_JSON if RESPONSE_JSON in _accept(request) else PLAIN_JSON
-
-
-def _status(request: Request, result: Result) -> int:
-    """400 for what was not executed, where the media type lets a client tell GraphQL's answer from a proxy's."""
-    return 400 if not result.was_executed and _media_type(request) == RESPONSE_JSON else 200
-
-
-def _write(request: Request, result: Result, status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        msgspec.json.encode(result.body()),
-        status_code=status,
-        media_type=f"{_media_type(request)}; charset=utf-8",
-        headers={"cache-control": "no-store", "x-content-type-options": "nosniff", **(headers or {})},
+        request.method in {"GET", "HEAD"}
+        and names_html
+        and quality_of("text/html", accepted) >= quality_of(PLAIN_JSON, accepted)
+        and not PARAMETERS & request.query_params.keys()
     )
 
 
