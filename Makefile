@@ -5,16 +5,19 @@ UV_VERSION = 0.13.9
 BIN = .venv/bin
 UV = UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv .uv/bin/uv
 
-.PHONY: serve test test-deep test-clients check fix schema bench clean
+.PHONY: serve test test-deep test-faults test-clients check fix schema bench clean
 
 serve: .venv/.runtime ## start the gateway with the embedded sandbox of all providers
 	@exec $(BIN)/syncgraph serve --port $(PORT)
 
 test: .venv/.dev ## run the tests
-	@$(BIN)/python -m pytest -n 2 --ignore=tests/clients --ignore=tests/deep
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/clients --ignore=tests/deep --ignore=tests/faults
 
 test-deep: .venv/.dev ## the engine's invariants with 4,000 examples each, and 10,000 runs walked (about 10 minutes)
 	@SYNCGRAPH_EXAMPLES=4000 $(BIN)/python -m pytest -n 2 tests/test_engine.py tests/deep
+
+test-faults: .venv/.dev ## every fault at every provider: the matrix of docs/reliability.md (a few minutes)
+	@$(BIN)/python -m pytest -n 2 tests/faults
 
 test-clients: .venv/.clients ## the programs of others, from npm and PyPI, against the gateway (brings its own Node.js)
 	@$(BIN)/python -m pytest tests/clients

@@ -1,0 +1,38 @@
+import re
+from collections import Counter
+
+import pytest
+from tests.faults.tls import Tls, issued
+
+pytest.register_assert_rewrite("tests.faults.stage")
+CELL = re.compile(r"\[(F\d\d)-(\w+)\]")
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting():
+    """In place of the fixture of all other tests: here the retry policy waits as in life."""
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    return issued(tmp_path_factory.mktemp("tls"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The fault matrix as a table."""
+    outcome: dict[tuple[str, str], str] = {}
+    for word, sign in (("passed", "ok"), ("skipped", "skip"), ("failed", "FAILED"), ("error", "FAILED")):
+        for report in terminalreporter.stats.get(word, ()):
+            if (cell := CELL.search(report.nodeid)) is not None:
+                outcome[cell[1], cell[2]] = sign
+    if not outcome:
+        return
+    kinds = sorted({kind for _, kind in outcome})
+    terminalreporter.section("fault matrix")
+    terminalreporter.write_line("     " + "".join(f"{kind:10}" for kind in kinds))
+    for fault in sorted({fault for fault, _ in outcome}):
+        terminalreporter.write_line(
+            f"{fault}  " + "".join(f"{outcome.get((fault, kind), '-'):10}" for kind in kinds)
+        )
+    counted = Counter(outcome.values())
+    terminalreporter.write_line(f"{counted['ok']} passed + {counted['skip']} skipped of {len(outcome)} cells")
