@@ -163,11 +163,12 @@ def codes(health: Health) -> str | None:
 @cases("health")
 def test_a_worked_case_of_a_sync(row: Row):
     also = row["also"] or ""
-    created = re.search(r"age (\w+)", also)
+    created, row_of = re.search(r"age (\w+)", also), re.search(r"row of (\d+)", also)
     sync = a_sync(
         state=SyncState(row["state"] or ""),
         last_outcome=RunStatus(row["last outcome"]) if row["last outcome"] else None,
         last_success_at=ago(row["last success"]),
+        consecutive_failures=int(row_of[1]) if row_of else None,
         expected_interval=span(row["interval"]),
         last_error=SyncError(message="ten failures in a row") if "error" in also else None,
         created_at=ago(created[1]) if created else None,

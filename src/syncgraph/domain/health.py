@@ -10,6 +10,7 @@ from typing import NamedTuple
 from syncgraph import errors
 from syncgraph.domain.freshness import Freshness, FreshnessStatus
 from syncgraph.domain.metrics import (
+    OUTCOMES,
     WEIGHT,
     Anomaly,
     SyncMetrics,
@@ -45,6 +46,8 @@ class HealthReasonCode(StrEnum):
     LATE = "LATE"
     STUCK_RUN = "STUCK_RUN"
     NEEDS_REAUTH = "NEEDS_REAUTH"
+    CONNECTOR_ERROR = "CONNECTOR_ERROR"
+    NOT_CONNECTED = "NOT_CONNECTED"
     PAUSED = "PAUSED"
     VOLUME_ANOMALY = "VOLUME_ANOMALY"
     DURATION_ANOMALY = "DURATION_ANOMALY"
@@ -109,9 +112,9 @@ _UNREACHABLE = _Finding(
 )
 _LINK: Mapping[ConnectorStatus, tuple[HealthReasonCode, HealthStatus, str]] = {
     ConnectorStatus.NEEDS_REAUTH: (HealthReasonCode.NEEDS_REAUTH, HealthStatus.DEGRADED, "needs a new login"),
-    ConnectorStatus.ERROR: (HealthReasonCode.NO_DATA, HealthStatus.DEGRADED, "is in error"),
-    ConnectorStatus.NOT_CONNECTED: (HealthReasonCode.NO_DATA, HealthStatus.WARNING, "is not connected"),
-    ConnectorStatus.AWAITING_SETUP: (HealthReasonCode.NO_DATA, HealthStatus.WARNING, "is not set up yet"),
+    ConnectorStatus.ERROR: (HealthReasonCode.CONNECTOR_ERROR, HealthStatus.DEGRADED, "is in error"),
+    ConnectorStatus.NOT_CONNECTED: (HealthReasonCode.NOT_CONNECTED, HealthStatus.WARNING, "is not connected"),
+    ConnectorStatus.AWAITING_SETUP: (HealthReasonCode.NOT_CONNECTED, HealthStatus.WARNING, "is not set up"),
 }
 _THROTTLED = frozenset({errors.UpstreamRateLimitedError.code, errors.UpstreamQuotaError.code})
 _AT_REST = frozenset({ConnectorStatus.PAUSED, ConnectorStatus.DISABLED})
@@ -230,7 +233,7 @@ def _outcomes(sync: Sync, runs: Sequence[SyncRun], metrics: SyncMetrics | None) 
         message = "Its last run finished without doing everything."
         since = ended_at(last) if last else None
         yield _Finding(HealthReasonCode.LAST_RUN_PARTIAL, HealthStatus.WARNING, message, since)
-    yield from _streak(runs, metrics)
+    yield from _streak(sync, runs, metrics)
 
 
 def _retry(run: SyncRun) -> _Finding:
@@ -247,9 +250,13 @@ def _failed(last: SyncRun | None, *, is_retried: bool) -> _Finding:
     return _Finding(HealthReasonCode.LAST_RUN_FAILED, status, message, since)
 
 
-def _streak(runs: Sequence[SyncRun], metrics: SyncMetrics | None) -> Iterator[_Finding]:
+def _streak(sync: Sync, runs: Sequence[SyncRun], metrics: SyncMetrics | None) -> Iterator[_Finding]:
     failed = failing_streak(runs)
-    count = max(len(failed), metrics.consecutive_failures if metrics and not runs else 0)
+    count = len(failed)
+    if not any(run.status in OUTCOMES and run.status is not RunStatus.FAILED for run in runs):
+        # No run that was read ends the row: it may be longer.
+        told = metrics.consecutive_failures if metrics and not runs else 0
+        count = max(count, told, sync.consecutive_failures or 0)
     if count >= STREAK:
         message = f"Its last {count} runs failed."
         since = ended_at(failed[-1]) if failed else None

@@ -265,7 +265,7 @@ class Sync:
     """A standing instruction to copy one thing.
 
     ``connector``: None where the provider ties none to it.
-    ``last_success_at``: as the provider itself says it.
+    ``last_success_at``, ``consecutive_failures``: as the provider itself says it.
     ``extra``: None where only the provider's detail tells it: ask ``SyncExtraLookup``.
     """
 
@@ -281,6 +281,7 @@ class Sync:
     last_outcome: RunStatus | None = None
     last_run_at: datetime | None = None
     last_success_at: datetime | None = None
+    consecutive_failures: int | None = None
     expected_interval: timedelta | None = None
     last_error: SyncError | None = None
     created_at: datetime | None = None

@@ -102,6 +102,7 @@ def sync(provider: str, view: wire.SyncView) -> Sync:
         last_outcome=_outcome(view.last_state),
         last_run_at=utc_or_none(view.last_run_at),
         last_success_at=utc_or_none(view.last_success_at),
+        consecutive_failures=view.consecutive_failures,
         expected_interval=interval,
         last_error=failure(reason) if reason else None,
         created_at=utc(view.created_at),
