@@ -288,6 +288,16 @@ async def test_lists_within_lists_that_could_be_endless_are_refused_before_anyth
     assert gateway.upstreams.sent == []
 
 
+async def test_how_many_rows_an_operation_asks_for_is_told_with_its_variables_own_defaults(gateway: Gateway):
+    # 20 rows of each list are 8,420 in all; 100 of each are a million.
+    deep = "query ($n: Int%s) { connectors(first: $n) { nodes { syncs(first: $n) { nodes { runs(first: $n) { nodes { id } } } } } } }"
+    body = await gateway.ask(deep % " = 100")
+
+    assert body["errors"][0]["message"].startswith("connectors: ")
+    assert gateway.upstreams.sent == []
+    assert "data" in await gateway.ask(deep % "")
+
+
 async def test_a_status_that_den_can_filter_by_is_left_to_den(gateway: Gateway, whole: list[Any]):
     page = (await gateway.data(ALL_RUNS, first=1))["syncRuns"]
     den = next(one["provider"]["id"] for one in page["sources"] if one["provider"]["name"] == "den")

@@ -89,7 +89,8 @@ class Gateway:
     async def execute(self, operation: Operation) -> Result:
         """Never raises for what a client or a provider did."""
         async with self.open() as (opened, now):
-            return await run(operation, Context(opened=opened, cursors=self._cursors, now=now))
+            context = Context(opened=opened, cursors=self._cursors, now=now, max_calls=self._max_calls)
+            return await run(operation, context)
 
 
 def _accounts(settings: Settings, connect: Connect) -> Mapping[str, tuple[Account, ProviderSettings]]:

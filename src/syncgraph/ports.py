@@ -16,6 +16,7 @@ from syncgraph.domain.metrics import Percentiles
 from syncgraph.domain.model import (
     Capability,
     Connector,
+    Key,
     ProviderKind,
     RunStatus,
     Sync,
@@ -150,6 +151,14 @@ class ProviderHealth:
     rate_limit: RateLimit | None = None
 
 
+Asked: TypeAlias = Key | str
+"""What may be asked of a provider: a thing by its key, or the head of its ``connectors``, ``syncs`` or ``runs``."""
+
+
+def _nothing_surely(_: Asked) -> str | None:
+    return None
+
+
 def _not_seen() -> ProviderHealth:
     return ProviderHealth(status=ProviderHealthStatus.UNKNOWN)
 
@@ -180,5 +189,7 @@ class Provider:
     run_feed: Feed[SyncRun] | None = None
     run_narrowing: Callable[[Scope, frozenset[RunStatus]], Sequence[Scope]] | None = None
     """The lists that together show a scope's runs of some statuses, where the provider can leave the others out."""
+    sure_read: Callable[[Asked], str | None] = _nothing_surely
+    """Names an upstream read without which there is no answer, None: perhaps none. Two names never are one exchange."""
     health: Callable[[], ProviderHealth] = _not_seen
     expectation: Callable[[Sync], FreshnessPolicy | None] = _nothing_configured

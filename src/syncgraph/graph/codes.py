@@ -12,7 +12,6 @@ from syncgraph.errors import (
     INTERNAL,
     DocumentError,
     GatewayError,
-    InvalidRequestError,
     UpstreamError,
 )
 
@@ -59,9 +58,9 @@ def trouble(error: UpstreamError, path: Path) -> GraphQLError:
     return GraphQLError(str(error), path=path.as_list(), extensions={"code": error.code, **_facts(error)})
 
 
-def of_request(error: InvalidRequestError) -> GraphQLError:
+def of_request(error: GatewayError) -> GraphQLError:
     """An entry in ``errors`` for a request that never came to be executed."""
-    return GraphQLError(str(error), extensions={"code": error.code})
+    return GraphQLError(str(error), extensions={"code": error.code, **_facts(error)})
 
 
 def _facts(error: GatewayError) -> dict[str, object]:

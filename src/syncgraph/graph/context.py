@@ -19,12 +19,13 @@ from syncgraph.standing import Standings
 class Context:
     """One operation: the providers opened for it, what it looked up so far, and its ``now``.
 
-    ``troubles``: what providers did without costing the field its value; each becomes one entry in ``errors``.
+    ``max_calls``: upstream calls that the operation may make. ``troubles``: what providers did without costing the field its value; each becomes one entry in ``errors``.
     """
 
     opened: Mapping[str, Opened]
     cursors: Cursors
     now: datetime
+    max_calls: int
     loaders: Loaders = field(init=False)
     standings: Standings = field(init=False)
     troubles: dict[tuple[str, str], tuple[UpstreamError, Path]] = field(default_factory=dict)

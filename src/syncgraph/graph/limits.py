@@ -25,6 +25,8 @@ MAX_ROWS = 50_000
 LISTS = frozenset({"connectors", "syncs", "syncRuns", "runs", "needsAttention", "running", "errorGroups"})
 DEFAULT_FIRST, MAX_FIRST = 20, 100
 """Rows of one page, and at most."""
+MAX_IDS = 100
+"""Ids that ``nodes`` takes at once."""
 
 
 def endless_field(

@@ -11,7 +11,7 @@ from syncgraph.errors import GatewayError, InvalidRequestError, NotFoundError
 from syncgraph.graph import ids
 from syncgraph.graph.context import Info
 from syncgraph.graph.filters import ConnectorFilter, SyncFilter, SyncRunFilter
-from syncgraph.graph.limits import DEFAULT_FIRST
+from syncgraph.graph.limits import DEFAULT_FIRST, MAX_IDS
 from syncgraph.graph.types.common import Node
 from syncgraph.graph.types.connection import Connection
 from syncgraph.graph.types.connector import Connector
@@ -23,9 +23,6 @@ from syncgraph.graph.types.run import SyncRun
 from syncgraph.graph.types.sync import Sync
 from syncgraph.lists import Listing
 from syncgraph.loaders import Loader
-
-MAX_IDS = 100
-"""Ids that ``nodes`` takes at once."""
 
 NOT_CONFIGURED = "No provider of this name is configured."
 

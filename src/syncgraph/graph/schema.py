@@ -7,10 +7,19 @@ from inspect import isawaitable
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, GraphQLSchema, OperationType, execute
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    execute,
+    get_variable_values,
+)
 from strawberry.schema.config import StrawberryConfig
 
-from syncgraph.errors import DocumentError, InvalidRequestError
+from syncgraph.errors import DocumentError, GatewayError, InvalidRequestError
+from syncgraph.graph.ceiling import too_costly
 from syncgraph.graph.codes import of_document, of_request, present, trouble
 from syncgraph.graph.context import Context
 from syncgraph.graph.documents import Document, read
@@ -62,7 +71,7 @@ async def run(operation: Operation, context: Context) -> Result:
     document = _read(operation.query)
     if document.node is None or document.errors:
         return Result(None, [of_document(error) for error in document.errors], was_executed=False)
-    refusal = _why_not(document, operation)
+    refusal = _why_not(document, operation, context)
     if refusal is not None:
         return refused(refusal)
     answer = execute(
@@ -82,7 +91,7 @@ async def run(operation: Operation, context: Context) -> Result:
     )
 
 
-def refused(error: InvalidRequestError) -> Result:
+def refused(error: GatewayError) -> Result:
     return Result(None, [of_request(error)], was_executed=False)
 
 
@@ -101,7 +110,7 @@ def _checked(query: str) -> Document:
     return read(_core, query)
 
 
-def _why_not(document: Document, asked: Operation) -> InvalidRequestError | None:
+def _why_not(document: Document, asked: Operation, context: Context) -> GatewayError | None:
     """Why the operation that is asked for is not executed; None when it is."""
     chosen = document.operations(asked.name)
     if len(chosen) != 1:
@@ -110,7 +119,20 @@ def _why_not(document: Document, asked: Operation) -> InvalidRequestError | None
     if chosen[0].operation is not OperationType.QUERY:
         return DocumentError("This gateway answers queries only.")
     assert document.node is not None
-    endless = endless_field(document.node, chosen[0], asked.variables or {})
+    return _too_much(document.node, chosen[0], asked.variables or {}, context)
+
+
+def _too_much(
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: Mapping[str, Any],
+    context: Context,
+) -> GatewayError | None:
+    """What an operation asks for beyond what one may; None also where its variables do not fit: execution says so."""
+    values = get_variable_values(_core, operation.variable_definitions or (), dict(variables))
+    if isinstance(values, list):
+        return None
+    endless = endless_field(document, operation, values.coerced)
     if endless is not None:
         return InvalidRequestError(f"{endless}: its lists within lists could hold more than {MAX_ROWS} rows.")
-    return None
+    return too_costly(_core, document, operation, values, opened=context.opened, most=context.max_calls)

@@ -1,6 +1,7 @@
 """Airweave: source connections whose content is made searchable, one sync each; jobs newest first, up to a thousand."""
 
 from datetime import datetime
+from functools import partial
 
 from syncgraph.domain.model import Capability, ProviderKind
 from syncgraph.ports import Provider
@@ -12,6 +13,7 @@ from syncgraph.providers.airweave.client import (
 )
 from syncgraph.providers.airweave.dialect import dialect
 from syncgraph.providers.airweave.probe import AirweaveProbe
+from syncgraph.providers.airweave.reads import of_jobs, of_source_connections
 from syncgraph.providers.airweave.settings import SEED, Settings
 from syncgraph.providers.airweave.sync_jobs import SyncJobRuns, SyncJobs, SyncJobSyncs
 from syncgraph.upstream.adapter import Adapter
@@ -60,6 +62,7 @@ def _today(upstream: Upstream, settings: Settings, now: datetime) -> Provider:
         stats_lookup=runs,
         run_lookup=runs,
         run_feed=runs,
+        sure_read=of_source_connections,
     )
 
 
@@ -79,6 +82,7 @@ def _sync_jobs(upstream: Upstream, settings: Settings, now: datetime) -> Provide
         stats_lookup=runs,
         run_lookup=runs,
         run_feed=runs,
+        sure_read=partial(of_jobs, with_sync=settings.needs_sync_id),
     )
 
 

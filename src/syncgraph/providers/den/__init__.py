@@ -16,6 +16,7 @@ from syncgraph.providers.den.events import DenEvents
 from syncgraph.providers.den.instances import DenConnectors, DenSyncs
 from syncgraph.providers.den.paging import Lists
 from syncgraph.providers.den.probe import DenProbe
+from syncgraph.providers.den.reads import with_events_only, with_instances
 from syncgraph.providers.den.runs import DenRuns, DenStats, narrowed
 from syncgraph.providers.den.settings import Settings
 from syncgraph.upstream.adapter import Adapter
@@ -77,6 +78,7 @@ def bind(upstream: Upstream, settings: Settings, now: datetime) -> Provider:
         sync_feed=syncs,
         run_feed=runs,
         run_narrowing=narrowed,
+        sure_read=with_instances if settings.contract == "connector-instances" else with_events_only,
     )
 
 

@@ -6,6 +6,7 @@ from syncgraph.domain.model import Capability, ProviderKind
 from syncgraph.ports import Provider
 from syncgraph.providers.outlit.client import OutlitConnectors, OutlitSyncs, by_rest, by_tool
 from syncgraph.providers.outlit.probe import OutlitProbe
+from syncgraph.providers.outlit.reads import of_rest, of_tool
 from syncgraph.providers.outlit.refusal import dialect
 from syncgraph.providers.outlit.settings import SEED, Settings
 from syncgraph.upstream.adapter import Adapter
@@ -32,6 +33,7 @@ def bind(upstream: Upstream, settings: Settings, now: datetime) -> Provider:
         connector_feed=connectors,
         sync_lookup=syncs,
         sync_feed=syncs,
+        sure_read=of_rest if rest else of_tool,
     )
 
 

@@ -17,8 +17,8 @@ SYNC_STATUS = "/api/integrations/sync-status"
 TOOLS = "/api/tools/call"
 READINESS = {"tool": "outlit_get_integration_status", "input": {}}
 
-_PROVIDER = re.compile(r"[a-z][a-z0-9-]{0,62}")
-_SYNC = re.compile(rf"({_PROVIDER.pattern})/(?=.*\S).{{1,120}}?(?:#\d{{1,9}})?", re.DOTALL)
+PROVIDER = re.compile(r"[a-z][a-z0-9-]{0,62}")
+SYNC = re.compile(rf"({PROVIDER.pattern})/(?=.*\S).{{1,120}}?(?:#\d{{1,9}})?", re.DOTALL)
 
 Read: TypeAlias = Callable[[Upstream], Awaitable[Sequence[Connector]]]
 
@@ -57,7 +57,7 @@ class OutlitConnectors:
             return [error] * len(scopes)
 
     async def find_connectors(self, ids: Sequence[str]) -> Sequence[Found[Connector]]:
-        shaped = set(filter(_PROVIDER.fullmatch, ids))
+        shaped = set(filter(PROVIDER.fullmatch, ids))
         if not shaped:
             return [None] * len(ids)
         try:
@@ -92,7 +92,7 @@ class OutlitSyncs:
 
     async def find_syncs(self, ids: Sequence[str]) -> Sequence[Found[Sync]]:
         """One call per integration named in ``ids``."""
-        asked = {wanted: shape[1] for wanted in ids if (shape := _SYNC.fullmatch(wanted))}
+        asked = {wanted: shape[1] for wanted in ids if (shape := SYNC.fullmatch(wanted))}
         names = list(dict.fromkeys(asked.values()))
         answers = dict(zip(names, await asyncio.gather(*map(self._find_all, names)), strict=True))
         return [_pick(wanted, answers[asked[wanted]]) if wanted in asked else None for wanted in ids]

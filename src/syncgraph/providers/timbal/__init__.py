@@ -10,6 +10,7 @@ from syncgraph.providers.timbal.client import TimbalConnectors, TimbalRuns, Timb
 from syncgraph.providers.timbal.configured import ConfiguredConnectors, ConfiguredRuns, ConfiguredSyncs
 from syncgraph.providers.timbal.ids import sync_id
 from syncgraph.providers.timbal.probe import TimbalProbe
+from syncgraph.providers.timbal.reads import of_details, of_lists
 from syncgraph.providers.timbal.settings import Settings
 from syncgraph.upstream.adapter import Adapter
 from syncgraph.upstream.answer import Dialect
@@ -53,6 +54,7 @@ def bind(upstream: Upstream, settings: Settings, now: datetime) -> Provider:
         connector_feed=connectors,
         sync_feed=syncs,
         run_feed=runs,
+        sure_read=of_lists if settings.contract == "connectors" else of_details,
     )
 
 
