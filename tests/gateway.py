@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 
 from syncgraph import sandboxes
 from syncgraph.app import create_app
-from syncgraph.config import ProviderSettings, Settings
+from syncgraph.config import CacheSettings, ProviderSettings, Settings
 
 NOW = datetime(2026, 11, 22, 9, 41, 7, tzinfo=UTC)
 
@@ -66,6 +66,13 @@ class Gateway:
         return data
 
 
+def nothing_kept(settings: Settings) -> Settings:
+    """Every operation asks the providers anew."""
+    return replace(
+        settings, cache=CacheSettings(max_bytes=0, stale_while_revalidate_s=0.0, stale_if_error_s=0.0)
+    )
+
+
 @asynccontextmanager
 async def running(
     contracts: Mapping[str, str] | None = None,
@@ -76,7 +83,9 @@ async def running(
     """The whole gateway, in this process: real HTTP semantics, no socket."""
     upstreams = upstreams or Upstreams()
     app = create_app(
-        settings or sandboxes.settings(contracts), connect=upstreams.connect, clock=lambda: upstreams.now
+        settings or nothing_kept(sandboxes.settings(contracts)),
+        connect=upstreams.connect,
+        clock=lambda: upstreams.now,
     )
     async with (
         app.router.lifespan_context(app),

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
-from tests.gateway import NOW
+from tests.gateway import NOW, nothing_kept
 from tests.replay import serving
 
 from syncgraph import sandboxes
@@ -58,7 +58,7 @@ needs_proc = pytest.mark.skipif(
 
 def settings_of(addresses: dict[str, str], **changes: object) -> Settings:
     """The sandboxes' settings, reached at ``addresses``; without a provider that has none."""
-    configured = sandboxes.settings()
+    configured = nothing_kept(sandboxes.settings())
     providers = {
         name: its.model_copy(update={"base_url": addresses[name], **changes})
         for name, its in configured.providers.items()
@@ -194,11 +194,36 @@ async def test_a_client_that_hangs_up_ends_the_upstream_call_that_was_made_for_i
         assert (slow.asked, slow.answered) == (1, 0)
 
 
+def sync_of(integration: str) -> str:
+    """A query of its own upstream call."""
+    return f'{{ sync(provider: "outlit", externalId: "{integration}/Model") {{ name }} }}'
+
+
+async def test_a_call_that_two_requests_share_goes_on_when_the_one_that_began_it_leaves():
+    async with gateway_over_slow() as (slow, at):
+        beginning, joining = await Client.connect(at), await Client.connect(at)
+        await beginning.send(CONNECTORS)
+        await soon(lambda: slow.asked == 1, or_say=lambda: slow)
+        await joining.send(CONNECTORS)
+        other = await Client.connect(at)
+        await other.send(sync_of("slack"))
+        await soon(lambda: slow.asked == 2, or_say=lambda: slow)  # by now the joining one waits, too
+
+        await beginning.hang_up()
+        slow.release.set()
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await joining.receive())[0] == 200
+        for client in (joining, other):
+            await client.hang_up()
+
+    assert (slow.asked, slow.left) == (2, 0)
+
+
 async def test_of_two_requests_side_by_side_one_is_cancelled_and_the_other_unharmed():
     async with gateway_over_slow() as (slow, at):
         leaving, staying = await Client.connect(at), await Client.connect(at)
-        await leaving.send(CONNECTORS)
-        await staying.send(CONNECTORS)
+        await leaving.send(sync_of("slack"))
+        await staying.send(sync_of("stripe"))
         await soon(lambda: slow.asked == 2, or_say=lambda: slow)
 
         await leaving.hang_up()
@@ -215,8 +240,8 @@ async def test_of_two_requests_side_by_side_one_is_cancelled_and_the_other_unhar
 async def test_a_cancelled_request_gives_its_place_at_the_provider_back():
     async with gateway_over_slow(concurrency=1) as (slow, at):
         waiting = [await Client.connect(at) for _ in range(4)]
-        for client in waiting:
-            await client.send(CONNECTORS)
+        for client, integration in zip(waiting, ("slack", "stripe", "hubspot", "attio"), strict=True):
+            await client.send(sync_of(integration))
         await soon(lambda: slow.asked == 1, or_say=lambda: slow)
         for number, client in enumerate(waiting, start=1):
             await client.hang_up()

@@ -110,7 +110,11 @@ def test_the_sample_configuration_is_good_and_names_every_setting(monkeypatch):
     keys = set(re.findall(r"^#? ?([a-z_]+) = ", sample, re.MULTILINE))
     tables = set(re.findall(r"^# \[providers\.den\.([a-z_]+)\]", sample, re.MULTILINE))
     inner = set(re.findall(r"^# \[providers\.den\.freshness\.([a-z_]+)\.", sample, re.MULTILINE))
-    models: list[type[BaseModel]] = [config.ServerSettings, *(one.settings for one in PROVIDERS.values())]
+    models: list[type[BaseModel]] = [
+        config.ServerSettings,
+        config.CacheSettings,
+        *(one.settings for one in PROVIDERS.values()),
+    ]
     assert keys | tables == {
         *(name for model in models for name in model.model_fields),
         *config.FreshnessLimits.model_fields,

@@ -17,7 +17,7 @@ from tests.gateway import NOW
 from tests.test_merge import ByCursor, DownError, Growing, Item, Snapshot, Table, at, truth
 
 from syncgraph import lists as engine
-from syncgraph.accounts import Opened
+from syncgraph.accounts import Opened, Used
 from syncgraph.domain import merge
 from syncgraph.domain.merge import START, Place, rank
 from syncgraph.domain.model import ProviderKind
@@ -92,6 +92,7 @@ class TableFeed:
 
 class NoMeter:
     calls = 0
+    used = Used()
 
     async def close(self) -> None: ...
 

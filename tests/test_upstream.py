@@ -5,7 +5,7 @@ import json
 import logging
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,19 +15,24 @@ from urllib.parse import quote
 import httpx2
 import msgspec
 import pytest
+import stamina
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from tests import virtual
 from tests.gateway import NOW
 
 from syncgraph import errors
 from syncgraph.config import ProviderSettings
-from syncgraph.upstream import client
+from syncgraph.upstream import exchange
+from syncgraph.upstream.account import Account, Patience
 from syncgraph.upstream.answer import Answer, Dialect, error_of, failure_of, http_date, retry_after
-from syncgraph.upstream.client import Account, Patience, Upstream, segment
+from syncgraph.upstream.client import USER_AGENT, Upstream, segment
+from syncgraph.upstream.ledger import Ledger
 from syncgraph.upstream.redaction import redactor
 from syncgraph.upstream.transport import connect
+from syncgraph.upstream.turns import Turns
 
 fixed = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -41,7 +46,13 @@ TINY_S = 0.05
 Handler = Callable[[httpx2.Request], httpx2.Response | Awaitable[httpx2.Response]]
 
 
-def account(transport: httpx2.AsyncBaseTransport, *, base_url="http://acme.test", **patience: Any) -> Account:
+def account(
+    transport: httpx2.AsyncBaseTransport,
+    *,
+    base_url="http://acme.test",
+    clock: Callable[[], datetime] = lambda: NOW,
+    **patience: Any,
+) -> Account:
     return Account(
         name="acme",
         base_url=base_url,
@@ -49,6 +60,7 @@ def account(transport: httpx2.AsyncBaseTransport, *, base_url="http://acme.test"
         dialect=DIALECT,
         patience=Patience(**patience),
         redact=redactor([SECRET]),
+        clock=clock,
     )
 
 
@@ -208,7 +220,7 @@ async def test_a_get_asks_for_json_with_the_credential_and_nothing_else():
         "host": "acme.test",
         "authorization": "Bearer the-credential-itself",
         "accept": "application/json",
-        "user-agent": client.USER_AGENT,
+        "user-agent": USER_AGENT,
     }
 
 
@@ -258,18 +270,18 @@ def test_dots_as_a_segment_do_not_climb(dots):
         segment(dots)
 
 
-async def test_an_attempt_that_never_ends_is_a_timeout_and_is_tried_again():
+async def test_an_attempt_that_never_ends_is_a_timeout_and_is_tried_again_where_that_is_wanted():
     gate = Gate()
-    async with over(gate, attempt_s=TINY_S) as upstream:
+    async with over(gate, attempt_s=TINY_S, retry_timeouts=True) as upstream:
         with pytest.raises(errors.UpstreamTimeoutError, match="did not answer in time"):
             await upstream.get("/x", ANY)
 
         assert (gate.calls, upstream.calls, gate.under_way) == (2, 2, 0)
 
 
-async def test_a_timeout_is_not_tried_again_where_that_would_do_harm():
+async def test_a_timeout_is_not_tried_again():
     gate = Gate()
-    async with over(gate, attempt_s=TINY_S, retry_timeouts=False) as upstream:
+    async with over(gate, attempt_s=TINY_S) as upstream:
         with pytest.raises(errors.UpstreamTimeoutError):
             await upstream.get("/x", ANY)
 
@@ -278,7 +290,7 @@ async def test_a_timeout_is_not_tried_again_where_that_would_do_harm():
 
 async def test_other_failures_are_tried_again_though_timeouts_are_not():
     script = Script(httpx2.Response(503), ok([1]))
-    async with over(script, retry_timeouts=False) as upstream:
+    async with over(script) as upstream:
         assert await upstream.get("/x", ANY) == [1]
 
 
@@ -355,9 +367,8 @@ async def test_headers_that_drip_are_a_timeout():
         httpx2.Response(500),
         httpx2.Response(502),
         httpx2.Response(503),
-        httpx2.Response(429),
         httpx2.Response(503, headers={"retry-after": "0"}),
-        httpx2.Response(429, headers={"retry-after": "3"}),
+        httpx2.Response(429, headers={"retry-after": "0"}),
         httpx2.ConnectError("refused"),
         httpx2.ReadError("reset"),
         ConnectionResetError(),
@@ -381,7 +392,7 @@ async def test_what_does_not_pass_is_tried_only_once_more():
     assert len(script.requests) == 2
 
 
-@pytest.mark.parametrize("status", [302, 400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 451])
+@pytest.mark.parametrize("status", [302, 400, 429, 401, 402, 403, 404, 405, 409, 410, 418, 422, 451])
 async def test_what_will_not_pass_is_not_tried_again(status):
     script = Script(httpx2.Response(status))
     async with over(script) as upstream:
@@ -429,17 +440,19 @@ async def test_a_credential_that_is_known_to_lack_a_right_was_accepted_all_the_s
     assert its.accepted_at is not None
 
 
-async def test_a_pause_within_the_deadline_is_as_long_as_asked_for():
-    async with over(Script(httpx2.Response(429, headers={"retry-after": "3"}), ok())) as upstream:
-        assert upstream._backoff(failed(errors.UpstreamRateLimitedError, seconds=3)) == 3
-        assert upstream._backoff(failed(errors.UpstreamRateLimitedError, seconds=60)) is False
-        assert upstream._backoff(failed(errors.UpstreamRateLimitedError)) is True
-        assert upstream._backoff(ZeroDivisionError()) is False
+def test_a_pause_of_a_second_at_most_is_made_once_and_is_as_long_as_asked_for():
+    async def asked(seconds: int, *, within_s: float) -> tuple[float, int]:
+        script = Script(httpx2.Response(503, headers={"retry-after": str(seconds)}), ok())
+        its = account(httpx2.MockTransport(script), clock=virtual.now)
+        async with opened(its, within_s=within_s) as upstream:
+            with suppress(errors.UpstreamUnavailableError):
+                await upstream.get("/x", ANY)
+        return asyncio.get_running_loop().time(), len(script.requests)
 
-
-def failed(kind: type[errors.UpstreamError], *, seconds: float | None = None) -> errors.UpstreamError:
-    until = None if seconds is None else NOW + timedelta(seconds=seconds)
-    return kind("no", provider="acme", retry_after=until)
+    with stamina.set_testing(False):
+        assert virtual.run(asked(1, within_s=10)) == (1.0, 2)
+        assert virtual.run(asked(2, within_s=10)) == (0.0, 1)
+        assert virtual.run(asked(1, within_s=1.5)) == (0.0, 1)
 
 
 async def test_a_server_that_is_not_there_is_unavailable():
@@ -647,7 +660,12 @@ async def test_no_more_exchanges_are_under_way_than_the_provider_may_bear():
     gate = Gate()
     its = account(httpx2.MockTransport(gate), concurrency=3)
     async with opened(its) as one, opened(its) as other:
-        asked = [asyncio.create_task(door.get(f"/{n}", ANY)) for door in (one, other) for n in range(6)]
+        paths = {one: "/a", other: "/b"}
+        asked = [
+            asyncio.create_task(door.get(f"{path}/{n}", ANY))
+            for door, path in paths.items()
+            for n in range(6)
+        ]
         await gate.started.wait()
         gate.release.set()
         await asyncio.gather(*asked)
@@ -703,7 +721,7 @@ async def test_closing_frees_the_connection():
         waiter.cancel()
         await upstream.close()
 
-        session = upstream._account.transport.client  # type: ignore[attr-defined]
+        session = upstream._account.transport._inner.client  # type: ignore[attr-defined]
         assert len(session.connector._acquired) == 0
 
 
@@ -874,10 +892,11 @@ async def test_whether_the_credential_worked_before_is_told_to_the_dialect():
                 kinds.append(type(error))
         if path == "/3":
             assert its.accepted_at is not None
-            its.accepted_at -= client.WORKED_RECENTLY_S
+            its.accepted_at -= exchange.WORKED_RECENTLY_S
+            its.turns = Turns(Ledger())  # which has rested
 
     assert kinds == [errors.UpstreamAuthError, errors.UpstreamRateLimitedError, errors.UpstreamAuthError]
-    assert told == [False, True, True, False]
+    assert told == [False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,56 @@
-"""The one door to providers: who asks, until when, and as of which instant. No principal, no account."""
+"""The one door to providers: who asks, until when, how urgently, and how fresh it has to be."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from typing import Protocol
 
+from syncgraph.errors import UpstreamError
 from syncgraph.ports import Provider
+
+
+class Priority(Enum):
+    """INTERACTIVE: somebody waits for the answer. BACKGROUND: it may have to wait where a provider's quota is scarce."""
+
+    INTERACTIVE = auto()
+    BACKGROUND = auto()
+
+
+@dataclass(slots=True)
+class Used:
+    """What one request took from one provider, all answers together.
+
+    ``fetched_at``: of the oldest, None: nothing was taken; ``age_s``: its age. ``fresh_s``: until the first of them is no
+    longer fresh. ``is_stale``: one was older than it should be, and ``error`` says why, where it is known. ``left_out``:
+    rows that were not what the contract promises.
+    """
+
+    fetched_at: datetime | None = None
+    age_s: float = 0.0
+    fresh_s: float = float("inf")
+    is_stale: bool = False
+    error: UpstreamError | None = None
+    left_out: int = 0
+
+
+def taken(used: Iterable[Used]) -> Used:
+    """All that one request took, from all providers together."""
+    some = [one for one in used if one.fetched_at is not None]
+    return Used(
+        fetched_at=min((one.fetched_at for one in some if one.fetched_at), default=None),
+        age_s=max((one.age_s for one in some), default=0.0),
+        fresh_s=min((one.fresh_s for one in some), default=0.0),
+        is_stale=any(one.is_stale for one in some),
+    )
 
 
 class Meter(Protocol):
     """One request's exchanges with one provider."""
 
     calls: int
+    used: Used
 
     async def close(self) -> None:
         """Stop the exchanges that are still under way."""
@@ -41,11 +79,18 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What an account is opened on: until when on the event loop's clock, as of which instant, for how many calls."""
+    """What an account is opened on.
 
+    ``began``, ``deadline``: on the event loop's clock. ``max_age_s``: how old an answer may be; None: as old as its kind
+    may get.
+    """
+
+    began: float
     deadline: float
     now: datetime
     budget: Budget
+    priority: Priority = Priority.INTERACTIVE
+    max_age_s: float | None = None
 
 
 Open = Callable[[Terms], Opened]

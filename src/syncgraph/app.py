@@ -14,8 +14,8 @@ from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
-from syncgraph.accounts import Accounts, Budget, Open, Opened, Terms
-from syncgraph.config import ProviderSettings, Settings
+from syncgraph.accounts import Accounts, Budget, Open, Opened, Priority, Terms
+from syncgraph.config import CacheSettings, ProviderSettings, Settings
 from syncgraph.graph.context import Context
 from syncgraph.graph.cursors import Cursors
 from syncgraph.graph.schema import Operation, Result, run
@@ -25,8 +25,12 @@ from syncgraph.http.graphiql import Assets
 from syncgraph.http.request_ids import RequestIds
 from syncgraph.providers import PROVIDERS
 from syncgraph.upstream import transport
-from syncgraph.upstream.client import Account, Patience, Upstream
+from syncgraph.upstream.account import Account, Patience
+from syncgraph.upstream.client import Upstream
+from syncgraph.upstream.ledger import Ledger
 from syncgraph.upstream.redaction import redactor
+from syncgraph.upstream.shelf import Memory
+from syncgraph.upstream.store import RedisStore, redis_store
 
 Clock = Callable[[], datetime]
 Connect = Callable[[ProviderSettings], httpx2.AsyncBaseTransport]
@@ -63,7 +67,8 @@ class Gateway:
     """Executes operations, each over accounts opened for it alone; leaving it as a context closes the connections."""
 
     def __init__(self, settings: Settings, *, connect: Connect, clock: Clock) -> None:
-        self._accounts = _accounts(settings, connect)
+        self._store = _store(settings)
+        self._accounts = _accounts(settings, connect, clock, self._store)
         self._openers = Accounts({name: _opener(*one) for name, one in self._accounts.items()})
         self._timeout_s = settings.server.operation_timeout_s
         self._max_calls = settings.server.max_upstream_calls
@@ -75,44 +80,70 @@ class Gateway:
 
     async def __aexit__(self, *_: object) -> None:
         for account, _settings in self._accounts.values():
-            await account.transport.aclose()
+            await account.aclose()
+        if self._store is not None:
+            await self._store.aclose()
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[tuple[Mapping[str, Opened], datetime]]:
+    async def open(
+        self, *, max_age_s: float | None = None, priority: Priority = Priority.INTERACTIVE
+    ) -> AsyncIterator[tuple[Mapping[str, Opened], datetime]]:
         """The providers for one operation, and its ``now``."""
-        now = self._clock()
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        terms = Terms(deadline=deadline, now=now, budget=Budget(self._max_calls))
+        now, began = self._clock(), asyncio.get_running_loop().time()
+        terms = Terms(
+            began=began,
+            deadline=began + self._timeout_s,
+            now=now,
+            budget=Budget(self._max_calls),
+            priority=priority,
+            max_age_s=max_age_s,
+        )
         async with self._openers.open(terms) as opened:
             yield opened, now
 
     async def execute(self, operation: Operation) -> Result:
         """Never raises for what a client or a provider did."""
-        async with self.open() as (opened, now):
+        async with self.open(max_age_s=operation.max_age_s) as (opened, now):
             context = Context(opened=opened, cursors=self._cursors, now=now, max_calls=self._max_calls)
             return await run(operation, context)
 
 
-def _accounts(settings: Settings, connect: Connect) -> Mapping[str, tuple[Account, ProviderSettings]]:
+def _store(settings: Settings) -> RedisStore | None:
+    address = settings.cache.redis
+    return None if address is None else redis_store(address.get_secret_value())
+
+
+def _accounts(
+    settings: Settings, connect: Connect, clock: Clock, store: RedisStore | None
+) -> Mapping[str, tuple[Account, ProviderSettings]]:
     """What lives as long as the process, by provider."""
     redact = redactor(its.credential.get_secret_value() for its in settings.providers.values())
-    return {
-        name: (_account(name, its, connect(its), redact), its) for name, its in settings.providers.items()
-    }
+    memory = Memory(settings.cache.max_bytes)
+
+    def account(name: str, its: ProviderSettings) -> Account:
+        return Account(
+            name=name,
+            base_url=its.base_url,
+            transport=connect(its),
+            dialect=PROVIDERS[its.kind].dialect(its),
+            patience=_patience(its, settings.cache),
+            redact=redact,
+            clock=clock,
+            ledger=Ledger(configured=its.requests_per_minute, replicas=settings.server.replicas),
+            memory=memory,
+            store=store,
+        )
+
+    return {name: (account(name, its), its) for name, its in settings.providers.items()}
 
 
-def _account(
-    name: str, its: ProviderSettings, wire: httpx2.AsyncBaseTransport, redact: Callable[[bytes], bytes]
-) -> Account:
-    return Account(
-        name=name,
-        base_url=its.base_url,
-        transport=wire,
-        dialect=PROVIDERS[its.kind].dialect(its),
-        patience=Patience(
-            attempt_s=its.attempt_timeout_s, retry_timeouts=its.retry_timeouts, concurrency=its.concurrency
-        ),
-        redact=redact,
+def _patience(its: ProviderSettings, cache: CacheSettings) -> Patience:
+    return Patience(
+        attempt_s=its.attempt_timeout_s,
+        retry_timeouts=its.retry_timeouts,
+        concurrency=its.concurrency,
+        stale_while_revalidate_s=cache.stale_while_revalidate_s,
+        stale_if_error_s=cache.stale_if_error_s,
     )
 
 
@@ -120,7 +151,15 @@ def _opener(account: Account, settings: ProviderSettings) -> Open:
     adapter = PROVIDERS[settings.kind]
 
     def open_account(terms: Terms) -> Opened:
-        upstream = Upstream(account, deadline=terms.deadline, now=terms.now, spend=terms.budget.spend)
+        slice_ends = terms.deadline if settings.timeout_s is None else terms.began + settings.timeout_s
+        upstream = Upstream(
+            account,
+            deadline=min(terms.deadline, slice_ends),
+            now=terms.now,
+            spend=terms.budget.spend,
+            max_age_s=terms.max_age_s,
+            is_background=terms.priority is Priority.BACKGROUND,
+        )
         provider = adapter.bind(upstream, settings, terms.now)
         seen = replace(provider, health=upstream.health, expectation=settings.freshness.policy_of)
         return Opened(seen, upstream)

@@ -148,10 +148,14 @@ class ProviderSettings(Strict):
     contract: str
     base_url: Address
     credential: Secret
+    timeout_s: float | None = Field(default=None, gt=0, le=300)
     attempt_timeout_s: float = Field(default=2.0, gt=0, le=60)
-    retry_timeouts: bool = True
+    connect_timeout_s: float = Field(default=1.0, gt=0, le=60)
+    retry_timeouts: bool = False
     concurrency: int = Field(default=32, ge=1, le=256)
+    requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
     allow_insecure: bool = False
+    allow_private_addresses: bool = False
     proxy: Annotated[str, AfterValidator(_proxy)] | None = None
     ca_bundle: Annotated[Path, AfterValidator(_file)] | None = None
     freshness: FreshnessSettings = FreshnessSettings()
@@ -173,7 +177,28 @@ class ServerSettings(Strict):
     port: int = Field(default=8000, ge=0, le=65535)
     operation_timeout_s: float = Field(default=10.0, gt=0, le=300)
     max_upstream_calls: int = Field(default=200, ge=1, le=10_000)
+    replicas: int = Field(default=1, ge=1, le=1000)
     graphiql: bool = True
+
+
+class CacheSettings(Strict):
+    """How long and where providers' answers are kept. Seconds are on top of the time for which an answer is fresh."""
+
+    max_bytes: int = Field(default=64 * 1024 * 1024, ge=0, le=64 * 1024**3)
+    stale_while_revalidate_s: float = Field(default=10.0, ge=0, le=3600)
+    stale_if_error_s: float = Field(default=300.0, ge=0, le=86_400)
+    redis: Secret | None = None
+
+    @model_validator(mode="after")
+    def _is_a_redis(self) -> "CacheSettings":
+        if self.redis is not None and not _REDIS.match(self.redis.get_secret_value()):
+            raise PydanticCustomError(
+                "redis", "redis: what it refers to must be redis://, rediss:// or unix://"
+            )
+        return self
+
+
+_REDIS = re.compile(r"(rediss?|unix)://.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +207,7 @@ class Settings:
 
     server: ServerSettings
     providers: Mapping[str, ProviderSettings]
+    cache: CacheSettings = CacheSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +240,14 @@ def load(path: Path, kinds: Mapping[str, type[ProviderSettings]]) -> Settings:
 def parse(raw: Mapping[str, Any], kinds: Mapping[str, type[ProviderSettings]]) -> Settings:
     """Check a configuration that was read; environment variables ``SYNCGRAPH_HOST`` and so on win."""
     mistakes = [
-        Mistake(key, "unknown; known are server and providers")
+        Mistake(key, "unknown; known are server, cache and providers")
         for key in raw
-        if key not in {"server", "providers"}
+        if key not in {"server", "cache", "providers"}
     ]
     server = _checked(
         "server", ServerSettings, _table(raw, "server", mistakes) | _from_environment(), mistakes
     )
+    cache = _checked("cache", CacheSettings, _table(raw, "cache", mistakes), mistakes)
     tables = _table(raw, "providers", mistakes)
     if not tables and not mistakes:
         mistakes.append(Mistake("providers", "name at least one: [providers.den]"))
@@ -229,7 +256,8 @@ def parse(raw: Mapping[str, Any], kinds: Mapping[str, type[ProviderSettings]]) -
     if mistakes:
         raise ConfigError(mistakes)
     assert server is not None
-    return Settings(server, {name: its for name, its in providers.items() if its is not None})
+    assert cache is not None
+    return Settings(server, {name: its for name, its in providers.items() if its is not None}, cache)
 
 
 def server_alone() -> ServerSettings:
@@ -255,6 +283,7 @@ def json_schema(kinds: Mapping[str, type[ProviderSettings]]) -> dict[str, Any]:
         "required": ["providers"],
         "properties": {
             "server": ServerSettings.model_json_schema(),
+            "cache": CacheSettings.model_json_schema(),
             "providers": {
                 "type": "object",
                 "minProperties": 1,

@@ -13,6 +13,8 @@ GatewayError                    code                        retry?   who acts
    +- UpstreamUnavailableError  UPSTREAM_UNAVAILABLE        yes      wait           refused, reset, 5xx
    +- UpstreamRateLimitedError  UPSTREAM_RATE_LIMITED       yes      wait           429 and each provider's own way to say it
    +- UpstreamQuotaError        UPSTREAM_QUOTA_EXHAUSTED    no       the operator   402, a plan's allowance used up
+   +- UpstreamCircuitOpenError  UPSTREAM_CIRCUIT_OPEN       yes      wait           broken a moment ago, so not asked now
+   +- UpstreamAddressError      UPSTREAM_ADDRESS_REFUSED    no       the operator   the host's name leads into a private network
    +- UpstreamAuthError         UPSTREAM_UNAUTHORIZED       no       the operator   401, a key the provider refuses
    +- UpstreamForbiddenError    UPSTREAM_FORBIDDEN          no       the operator   403, a key without the right
    +- UpstreamNotFoundError     UPSTREAM_NOT_FOUND          no       the operator   a list's own parent is not there
@@ -87,6 +89,7 @@ class UpstreamError(GatewayError):
 
     ``retry_after``: the earliest instant at which the provider said to come back; None when it did not say.
     ``request_id``: the provider's own id of the failed exchange, where it sends one.
+    ``retryable``: whether asking again may help; None leaves it to the kind of error.
     """
 
     code = "UPSTREAM_UNAVAILABLE"
@@ -100,12 +103,15 @@ class UpstreamError(GatewayError):
         http_status: int | None = None,
         retry_after: datetime | None = None,
         request_id: str | None = None,
+        retryable: bool | None = None,
     ) -> None:
         super().__init__(message)
         self.provider = provider
         self.http_status = http_status
         self.retry_after = retry_after
         self.request_id = request_id
+        if retryable is not None:
+            self.retryable = retryable
 
 
 class UpstreamTimeoutError(UpstreamError):
@@ -133,6 +139,19 @@ class UpstreamQuotaError(UpstreamError):
     """402: a plan's allowance is used up."""
 
     code = "UPSTREAM_QUOTA_EXHAUSTED"
+
+
+class UpstreamCircuitOpenError(UpstreamError):
+    """It was broken a moment ago, so it is left alone; ``retry_after``: until when at least."""
+
+    code = "UPSTREAM_CIRCUIT_OPEN"
+    retryable = True
+
+
+class UpstreamAddressError(UpstreamError):
+    """The name of the provider's host leads to an address of a private network, which nobody allowed."""
+
+    code = "UPSTREAM_ADDRESS_REFUSED"
 
 
 class UpstreamAuthError(UpstreamError):

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from syncgraph.accounts import Opened
+from syncgraph.accounts import Opened, Used
 from syncgraph.domain.merge import (
     Merge,
     Merged,
@@ -21,7 +21,13 @@ from syncgraph.domain.merge import (
 )
 from syncgraph.domain.model import Count, CountRelation, Coverage
 from syncgraph.domain.page import Page
-from syncgraph.errors import BudgetExceededError, PaginationStalledError, UpstreamError, or_error
+from syncgraph.errors import (
+    BudgetExceededError,
+    PaginationStalledError,
+    UpstreamContractError,
+    UpstreamError,
+    or_error,
+)
 from syncgraph.ports import ALL, Feed, Provider, Scope
 
 T = TypeVar("T", bound=Row)
@@ -32,6 +38,8 @@ class SourceStatus(StrEnum):
     """What one provider did for a list."""
 
     OK = "OK"
+    STALE = "STALE"
+    INCOMPLETE = "INCOMPLETE"
     FAILED = "FAILED"
     SCAN_LIMIT = "SCAN_LIMIT"
     UNSUPPORTED = "UNSUPPORTED"
@@ -55,6 +63,23 @@ class SourceOutcome:
     error: UpstreamError | None = None
     gap: Place | None = None
     gap_list_id: str = ""
+
+    @property
+    def trouble(self) -> UpstreamError | None:
+        """What cost data; an old copy costs none."""
+        return None if self.status is SourceStatus.STALE else self.error
+
+    def qualified(self, used: Used) -> "SourceOutcome":
+        """What was answered, but from an old copy or not in full, says so."""
+        if self.status is not SourceStatus.OK:
+            return self
+        if used.left_out:
+            error = _left_out(used.left_out, self.provider.name)
+            return replace(self, status=SourceStatus.INCOMPLETE, code=error.code, error=error)
+        if used.is_stale:
+            code = None if used.error is None else used.error.code
+            return replace(self, status=SourceStatus.STALE, code=code, error=used.error)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,12 +286,19 @@ def _outcome(
         status=_status(codes, was_cut=bool(_of(provider, dict.fromkeys(page.cut, True)))),
         coverage=_coverage(seen, failed=bool(codes)),
         horizon=max(_of(provider, page.horizons), default=None),
-        fetched_at=request.now if seen or not codes else None,
+        fetched_at=(opened.meter.used.fetched_at or request.now) if seen or not codes else None,
         upstream_calls=opened.meter.calls,
         code=next(iter(codes), None),
         error=next(iter(_of(provider, errors)), None),
         gap=gap_of(page.end, provider.name),
         gap_list_id=request.list_id((provider.name,)),
+    ).qualified(opened.meter.used)
+
+
+def _left_out(rows: int, provider: str) -> UpstreamContractError:
+    return UpstreamContractError(
+        f"{rows} of the provider's rows are not what its contract promises, and are left out.",
+        provider=provider,
     )
 
 

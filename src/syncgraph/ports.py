@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias, TypeVar
 
 from syncgraph.domain.freshness import FreshnessPolicy
-from syncgraph.domain.health import ProviderHealthStatus
+from syncgraph.domain.health import CircuitState, ProviderHealthStatus
 from syncgraph.domain.metrics import Percentiles
 from syncgraph.domain.model import (
     Capability,
@@ -144,6 +144,7 @@ class ProviderHealth:
     """
 
     status: ProviderHealthStatus
+    circuit: CircuitState = CircuitState.CLOSED
     last_success_at: datetime | None = None
     last_error: UpstreamError | None = None
     success_rate: float | None = None

@@ -185,11 +185,11 @@ def _source(seen: _Seen, now: datetime) -> SourceOutcome:
         provider=seen.opened.provider,
         status=_status(seen, error, is_cut=is_cut),
         coverage=min((read.coverage for read in reads), key=LEAST_FIRST.index, default=Coverage.NONE),
-        fetched_at=now if has_rows else None,
+        fetched_at=(seen.opened.meter.used.fetched_at or now) if has_rows else None,
         upstream_calls=seen.opened.meter.calls,
         code=code,
         error=error,
-    )
+    ).qualified(seen.opened.meter.used)
 
 
 def _status(seen: _Seen, error: UpstreamError | None, *, is_cut: bool) -> SourceStatus:

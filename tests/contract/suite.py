@@ -16,8 +16,10 @@ from syncgraph.config import parse
 from syncgraph.domain.model import Capability
 from syncgraph.domain.page import Page
 from syncgraph.ports import Feed, Provider, Scope
+from syncgraph.upstream.account import Account, Patience
 from syncgraph.upstream.adapter import Adapter
-from syncgraph.upstream.client import Account, Patience, Upstream
+from syncgraph.upstream.breaker import Breaker
+from syncgraph.upstream.client import Upstream
 from syncgraph.upstream.redaction import redactor
 
 NOW = datetime(2026, 11, 22, 9, 41, 7, tzinfo=UTC)
@@ -60,6 +62,8 @@ async def bound(
         dialect=adapter.dialect(its),
         patience=Patience(attempt_s=its.attempt_timeout_s, retry_timeouts=its.retry_timeouts),
         redact=redactor([credential]),
+        clock=lambda: now,
+        breaker=Breaker(in_a_row=10_000, least=10_000),
     )
     upstream = Upstream(account, deadline=asyncio.get_running_loop().time() + deadline_s, now=now)
     try:

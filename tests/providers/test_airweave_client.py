@@ -11,6 +11,7 @@ from tests.contract.suite import NOW, bound
 from syncgraph.domain.model import Coverage, RunStatus, StatsSource
 from syncgraph.errors import (
     PaginationStalledError,
+    UpstreamContractError,
     UpstreamForbiddenError,
     UpstreamNotFoundError,
     UpstreamUnavailableError,
@@ -175,7 +176,9 @@ async def test_an_old_run_is_looked_for_among_the_newest_thousand():
 
 async def test_a_job_that_another_connection_owns_is_not_this_connections_run():
     async with over(of_jobs([job(1, source_connection_id=uuid(8))])) as (provider, _):
-        assert await provider.run_lookup.find_runs([f"{CONNECTION}/{uuid(1)}"]) == [None]
+        (found,) = await provider.run_lookup.find_runs([f"{CONNECTION}/{uuid(1)}"])
+
+    assert isinstance(found, UpstreamContractError)
 
 
 async def test_a_connection_without_a_sync_has_an_empty_list_of_runs():
@@ -403,7 +406,9 @@ async def test_what_another_job_answers_is_not_the_job_that_was_asked_for():
     async with over(transport, table) as (provider, _):
         found = await provider.run_lookup.find_runs([uuid(9), uuid(8)])
 
-    assert [run and run.key.id for run in found] == [uuid(9), None]
+    mine, another = found
+    assert mine.key.id == uuid(9)
+    assert isinstance(another, UpstreamContractError)
 
 
 async def test_a_job_that_another_sync_owns_is_not_this_syncs_run():

@@ -1,5 +1,6 @@
 """The sandbox answers as the document and the recordings say."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -322,12 +323,17 @@ async def test_limits_let_ten_a_minute_through_in_a_sliding_window():
     check(refused.json(), ref("RateLimitErrorResponse"))
 
 
-async def test_a_limited_gateway_is_told_when_to_come_back():
-    async with sandboxed(Clock(), limits=True) as (provider, _):
-        for link in LINKS:
-            await provider.connector_lookup.find_connectors([link.id])
-            await provider.run_feed.first_pages([Scope(connector_id=link.id)], first=1)
+async def test_a_gateway_that_was_told_the_limit_does_not_run_into_it_and_says_when_to_come_back():
+    async with sandboxed(Clock(), limits=True) as (provider, calls):
+        pages = [
+            await provider.run_feed.first_pages([Scope(connector_id=link.id)], first=1) for link in LINKS * 3
+        ]
+        await asyncio.gather(*(provider.connector_lookup.find_connectors([link.id]) for link in LINKS))
         with pytest.raises(UpstreamRateLimitedError) as raised:
             await provider.connector_feed.page(ALL, first=1, after=None)
 
-    assert raised.value.retry_after == NOW + timedelta(seconds=61)
+    assert pages
+    assert len(calls.sent) == 8
+    assert raised.value.http_status is None
+    assert raised.value.retry_after is not None
+    assert NOW < raised.value.retry_after <= NOW + timedelta(seconds=61)

@@ -105,8 +105,8 @@ async def test_a_plan_s_limit_is_a_quota_and_not_asked_again(contract, status, b
 @pytest.mark.parametrize(
     ("status", "body", "expected", "asked"),
     [
-        (429, gateway_error("plan_api_limit_exceeded", retryable=True), errors.UpstreamRateLimitedError, 2),
-        (429, {}, errors.UpstreamRateLimitedError, 2),
+        (429, gateway_error("plan_api_limit_exceeded", retryable=True), errors.UpstreamRateLimitedError, 1),
+        (429, {}, errors.UpstreamRateLimitedError, 1),
         (503, gateway_error("TOOL_GATEWAY_ERROR", retryable=True), errors.UpstreamUnavailableError, 2),
         (409, gateway_error("TOOL_GATEWAY_ERROR", retryable=True), errors.UpstreamUnavailableError, 2),
         (422, gateway_error("TOOL_GATEWAY_ERROR", retryable=False), errors.UpstreamContractError, 1),

@@ -1,7 +1,7 @@
 """The schema, and how one operation is executed against it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from inspect import isawaitable
 from typing import Any
@@ -18,6 +18,7 @@ from graphql import (
 )
 from strawberry.schema.config import StrawberryConfig
 
+from syncgraph.accounts import Used, taken
 from syncgraph.errors import DocumentError, GatewayError, InvalidRequestError
 from syncgraph.graph.ceiling import too_costly
 from syncgraph.graph.codes import of_document, of_request, present, trouble
@@ -47,23 +48,30 @@ class Operation:
     query: str
     variables: Mapping[str, Any] | None
     name: str | None
+    max_age_s: float | None = None
+    """How old a provider's answer may be; None: as old as its kind may get."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A GraphQL response. ``was_executed``: False when the document or the request was refused before.
+    """A GraphQL response.
 
-    ``headers``: of the HTTP answer, in lower case, where they say other than its own defaults.
+    ``was_executed``: False when the document or the request was refused before. ``age_s``, ``max_age_s``: of the oldest
+    provider's answer in it, and when the first of them is no longer fresh; None: it must not be kept. ``stale``: what
+    each provider gave from a copy older than it should be.
     """
 
     data: Mapping[str, Any] | None
     errors: Sequence[GraphQLError]
     was_executed: bool
-    headers: Mapping[str, str] = field(default_factory=dict)
+    age_s: float = 0.0
+    max_age_s: float | None = None
+    stale: Sequence[Mapping[str, Any]] = ()
 
     def body(self) -> dict[str, Any]:
         errors = {"errors": [error.formatted for error in self.errors]} if self.errors else {}
-        return {**errors, **({"data": self.data} if self.was_executed else {})}
+        extensions = {"extensions": {"stale": list(self.stale)}} if self.stale else {}
+        return {**errors, **({"data": self.data} if self.was_executed else {}), **extensions}
 
 
 async def run(operation: Operation, context: Context) -> Result:
@@ -86,9 +94,28 @@ async def run(operation: Operation, context: Context) -> Result:
         # Nothing was executed: a variable does not fit its type.
         return Result(None, [of_document(error) for error in result.errors or ()], was_executed=False)
     errors = [present(error) for error in result.errors or ()]
+    errors += [trouble(*one) for one in context.troubles.values()]
+    all_used = {name: opened.meter.used for name, opened in context.opened.items()}
+    used = taken(all_used.values())
+    may_be_kept = used.fetched_at is not None and not errors and not used.is_stale
     return Result(
-        result.data, errors + [trouble(*one) for one in context.troubles.values()], was_executed=True
+        result.data,
+        errors,
+        was_executed=True,
+        age_s=used.age_s,
+        max_age_s=used.age_s + used.fresh_s if may_be_kept else None,
+        stale=[_stale(name, its) for name, its in all_used.items() if its.is_stale],
     )
+
+
+def _stale(provider: str, used: Used) -> Mapping[str, Any]:
+    """Where no `sources` stand beside a value, this says that it is old."""
+    assert used.fetched_at is not None
+    return {
+        "provider": provider,
+        "fetchedAt": used.fetched_at.isoformat().replace("+00:00", "Z"),
+        "code": None if used.error is None else used.error.code,
+    }
 
 
 def refused(error: GatewayError) -> Result:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from syncgraph.errors import INTERNAL
 from syncgraph.graph.schema import Result
 from syncgraph.http.accept import PLAIN_JSON, RESPONSE_JSON, best_json, media_types
+from syncgraph.http.caching import caching
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ def write(
 ) -> Response:
     """The answer; to a GET or a HEAD with an ``ETag``, and 304 without a body to one who holds the same bytes."""
     body = msgspec.json.encode(result.body())
-    named = {**DEFAULTS, **result.headers, **(headers or {})}
+    named = {**DEFAULTS, **caching(result), **(headers or {})}
     if request.method in {"GET", "HEAD"} and status in {200, PARTIAL_SUCCESS}:
         named["etag"] = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         if _holds(request, named["etag"]):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from graphql import OperationType
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from syncgraph.http import graphiql
 from syncgraph.http.accept import PLAIN_JSON, RESPONSE_JSON, MediaType, best_json, media_types, quality_of
 from syncgraph.http.answer import status_of, write
 from syncgraph.http.body import PARAMETERS, BadRequest, operation_of
+from syncgraph.http.caching import max_age_s
 
 Execute = Callable[[Operation], Awaitable[Result]]
 
@@ -45,6 +47,7 @@ class Endpoint:
             answer = refused(DocumentError(error.message))
             return write(request, answer, media_type or PLAIN_JSON, error.status, error.headers)
         assert media_type is not None
+        operation = replace(operation, max_age_s=max_age_s(request.headers.get("cache-control", "")))
         result = await _unless_gone(self._execute(operation), receive)
         return None if result is None else write(request, result, media_type, status_of(result, media_type))
 

@@ -18,6 +18,7 @@ from syncgraph.errors import (
     UpstreamRateLimitedError,
     UpstreamUnavailableError,
 )
+from syncgraph.upstream.quota import rate_limit
 
 _MANY_DIGITS = 9
 MAX_RETRY_AFTER = timedelta(hours=1)
@@ -101,6 +102,8 @@ def error_of(
     """The error to raise: a fixed sentence and facts, never the provider's own text."""
     message = dialect.gone_hint if kind is UpstreamGoneError else _SAYS[kind]
     after = retry_after(answer.headers, now)
+    if after is None and kind is UpstreamRateLimitedError:
+        after = _next_window(answer.headers, now)
     if after is None and dialect.rest is not None and kind is UpstreamRateLimitedError:
         after = now + dialect.rest
     return kind(
@@ -126,6 +129,13 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
             return None
         wait = until - (sent or now)
     return now + min(max(wait, timedelta()), MAX_RETRY_AFTER)
+
+
+def _next_window(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """When the provider's own count of calls begins anew, as a refusal tells it; None: it does not, or it has begun."""
+    told = rate_limit(headers, None, now)
+    at = None if told is None else told.reset_at
+    return None if at is None or at <= now else min(at, now + MAX_RETRY_AFTER)
 
 
 def http_date(value: str) -> datetime | None:

@@ -21,7 +21,8 @@ N = TypeVar("N")
 strawberry.enum(
     SourceStatus,
     description=(
-        "OK: answered. FAILED: `error` says why; its rows after the frontier are missing from this and later pages of "
+        "OK: answered. STALE: answered from a copy older than it should be: a newer read failed (`error` says why), or is "
+        "under way. INCOMPLETE: answered, less some rows that are not what the provider's contract promises. FAILED: `error` says why; its rows after the frontier are missing from this and later pages of "
         "this traversal. SCAN_LIMIT: not read to the end, the scan or call budget ended first; go on with `endCursor`. UNSUPPORTED: the provider's API "
         "has no such list. SKIPPED: left out by the filter."
     ),
@@ -89,7 +90,9 @@ class SourceOutcome:
         description="The oldest instant it can show, when it was read to an end that is not the end of what exists. Null: it can show all, or was not read so far."
     )
     fetched_at: datetime | None = strawberry.field(
-        description="When the data was read from the provider. Null: none was."
+        description=(
+            "When the data was read from the provider; the oldest of it, where several answers were used. Null: none was."
+        )
     )
     upstream_calls: int = strawberry.field(
         description="Exchanges with this provider in this operation, until this value was complete."

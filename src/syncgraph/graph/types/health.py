@@ -21,6 +21,13 @@ strawberry.enum(
     health.HealthReasonCode, description="Why something does as it does; `docs/health.md` states each rule."
 )
 strawberry.enum(
+    health.CircuitState,
+    description=(
+        "CLOSED: calls go through. OPEN: it was broken a moment ago and is left alone. HALF_OPEN: one call at a time finds "
+        "out whether it is back."
+    ),
+)
+strawberry.enum(
     health.ProviderHealthStatus,
     description="A provider as seen from this gateway, in its last calls. UNKNOWN: there were none.",
 )
@@ -114,6 +121,7 @@ def last_error(seen: strawberry.Parent[ports.ProviderHealth]) -> UpstreamError |
 @strawberry.type(description="What this gateway saw of a provider; costs no upstream call.")
 class ProviderHealth:
     status: health.ProviderHealthStatus
+    circuit: health.CircuitState = strawberry.field(description="Whether calls are let through to it.")
     last_success_at: datetime | None = strawberry.field(
         description="When the operation began that was last answered. Null: none was, since the gateway started."
     )
@@ -126,7 +134,9 @@ class ProviderHealth:
     latency: DurationPercentiles | None = strawberry.field(
         description="Of the successes of the last 5 minutes. Null: there were none."
     )
-    rate_limit: RateLimit | None = strawberry.field(description="Null: the provider does not tell one.")
+    rate_limit: RateLimit | None = strawberry.field(
+        description="As its last answer told, else as configured. Null: the provider tells none, and none is configured."
+    )
 
 
 def provider_health(provider: strawberry.Parent[ports.Provider]) -> ports.ProviderHealth:

@@ -108,7 +108,8 @@ async def _whole(info: Info, paging: Paging) -> _Whole:
 def _is_whole(source: SourceOutcome) -> bool:
     if source.status in {SourceStatus.UNSUPPORTED, SourceStatus.SKIPPED}:
         return True
-    return source.status is SourceStatus.OK and source.coverage in {Coverage.FULL, Coverage.CONFIGURED}
+    is_answered = source.status in {SourceStatus.OK, SourceStatus.STALE}
+    return is_answered and source.coverage in {Coverage.FULL, Coverage.CONFIGURED}
 
 
 def _sorted(standings: Sequence[SyncStanding], order: SyncOrder) -> list[SyncStanding]:

@@ -125,6 +125,6 @@ async def look(info: Info, window_days: int | None, filter: SyncFilter | None) -
         keep=keep if filter else None,
     )
     for source in seen.sources:
-        if source.error is not None:
-            context.report(source.error, info.path)
+        if source.trouble is not None:
+            context.report(source.trouble, info.path)
     return seen

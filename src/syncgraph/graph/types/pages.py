@@ -135,6 +135,6 @@ def _request(info: Info, kind: str, of_what: str, paging: Paging, *, within: Ite
 def _remembered(info: Info, listing: Listing[Any]) -> Listing[Any]:
     info.context.loaders.prime([row for row, _ in listing.rows])
     for source in listing.sources:
-        if source.error is not None:
-            info.context.report(source.error, info.path)
+        if source.trouble is not None:
+            info.context.report(source.trouble, info.path)
     return listing

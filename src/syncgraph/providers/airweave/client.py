@@ -14,6 +14,7 @@ from syncgraph.providers.airweave import mapping, order, wire
 from syncgraph.providers.airweave.offset import OffsetList
 from syncgraph.providers.airweave.settings import is_job_id, is_uuid
 from syncgraph.upstream.client import Upstream, segment
+from syncgraph.upstream.reading import LIST_S, RUNNING_S
 
 T = TypeVar("T")
 Enough: TypeAlias = Callable[[Sequence[wire.ListItem]], bool]
@@ -60,7 +61,9 @@ class SourceConnections:
         return found
 
     async def detail(self, id: str) -> wire.SourceConnection | None:
-        return await self._upstream.find(f"{CONNECTIONS}/{segment(id)}", wire.DETAIL)
+        return await self._upstream.find(
+            f"{CONNECTIONS}/{segment(id)}", wire.DETAIL, is_asked=lambda detail: detail.id == id
+        )
 
     async def find(self, ids: Sequence[str]) -> Sequence[Found[wire.ListItem]]:
         """One entry per id, in order: one by its detail, several out of the list."""
@@ -189,9 +192,14 @@ class AirweaveRuns:
         except UpstreamNotFoundError:
             return await self._page_without_sync(connection)
         ended, capped = len(jobs) < limit, limit == MAX_LIMIT
-        runs = mapping.runs(self._upstream.name, jobs, self._now)[max(0, shown - 1) : known]
+        runs = mapping.runs(self._upstream.name, jobs, self._now)
+        first_at = {run.key: place for place, run in reversed(list(enumerate(runs)))}
         return Page(
-            runs,
+            [
+                run
+                for place, run in enumerate(runs[:known])
+                if place >= shown - 1 and first_at[run.key] == place
+            ],
             next=None if ended or capped else str(known),
             coverage=Coverage.WINDOW if capped and not ended else Coverage.FULL,
         )
@@ -255,7 +263,18 @@ class AirweaveRuns:
         return mapping.runs(self._upstream.name, jobs, self._now), len(jobs) < limit
 
     async def _jobs(self, id: str, limit: int) -> Sequence[wire.Job]:
-        return await self._upstream.get(f"{CONNECTIONS}/{segment(id)}/jobs", wire.JOBS, {"limit": str(limit)})
+        return await self._upstream.get(
+            f"{CONNECTIONS}/{segment(id)}/jobs",
+            wire.JOBS,
+            {"limit": str(limit)},
+            lives=_lives_s,
+            is_asked=lambda jobs: all(job.source_connection_id == id for job in jobs),
+        )
+
+
+def _lives_s(jobs: Sequence[wire.Job]) -> float:
+    """Only the newest can be under way."""
+    return RUNNING_S if jobs and not mapping.is_over(jobs[0].status) else LIST_S
 
 
 def _named(runs: Sequence[SyncRun], id: str) -> SyncRun | None:

@@ -8,6 +8,7 @@ from syncgraph.domain.details import AirweaveRunDetails, AirweaveSyncDetails, Js
 from syncgraph.domain.failure import failure
 from syncgraph.domain.instant import utc, utc_or_none
 from syncgraph.domain.model import (
+    ACTIVE,
     Connector,
     ConnectorKey,
     ConnectorStatus,
@@ -130,6 +131,11 @@ def schedule(told: wire.Schedule | None) -> Schedule | None:
         cron=told.cron or None,
         next_run_at=utc_or_none(told.next_run),
     )
+
+
+def is_over(word: str) -> bool:
+    """Whether a job has ended; one whose word is not known may go on."""
+    return word in STATUS and STATUS[word] not in ACTIVE
 
 
 def runs(provider: str, jobs: Sequence[wire.Job], now: datetime) -> list[SyncRun]:

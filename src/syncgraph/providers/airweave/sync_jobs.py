@@ -15,6 +15,10 @@ from syncgraph.ports import ALL, Found, Scope, heads
 from syncgraph.providers.airweave import mapping, wire
 from syncgraph.providers.airweave.settings import Settings, is_job_id, is_uuid
 from syncgraph.upstream.client import Upstream, segment
+from syncgraph.upstream.reading import RUNNING_S
+
+FINISHED_S = 86_400.0
+"""How long a finished job counts as fresh: nothing changes it any more."""
 
 
 class SyncJobs:
@@ -33,9 +37,11 @@ class SyncJobs:
             return None
         parent, _, job = id.rpartition("/")
         path = self._path.format(job_id=segment(job), sync_id=segment(parent))
-        answer = self._upstream.find(path, wire.SYNC_JOB)
+        answer = self._upstream.find(
+            path, wire.SYNC_JOB, lives=_lives_s, is_asked=lambda found: found.id == job
+        )
         found = await or_error(answer)
-        if isinstance(found, wire.SyncJob) and (found.id != job or parent not in {"", found.sync_id}):
+        if isinstance(found, wire.SyncJob) and parent not in {"", found.sync_id}:
             return None
         return found
 
@@ -131,6 +137,10 @@ class SyncJobSyncs:
             mapping.sync_of(self._jobs.provider, [job for job in jobs if job.sync_id == sync_id])
             for sync_id in sorted({job.sync_id for job in jobs})
         ]
+
+
+def _lives_s(job: wire.SyncJob) -> float:
+    return FINISHED_S if mapping.is_over(job.status) else RUNNING_S
 
 
 def _or_raise(found: Found[wire.SyncJob]) -> wire.SyncJob | None:

@@ -11,8 +11,11 @@ from syncgraph.ports import ALL, Found, Scope
 from syncgraph.providers.den import typeid, wire
 from syncgraph.providers.den.paging import HEAD, Lists, Walked
 from syncgraph.upstream.client import Upstream, segment
+from syncgraph.upstream.reading import RUNNING_S
 
 PATH = "/v1/connector-sync-events"
+FINISHED_S = 120.0
+"""How long a finished event counts as fresh: a retry takes it back to the queue."""
 
 
 class DenEvents:
@@ -28,7 +31,9 @@ class DenEvents:
     async def find(self, id: str) -> Found[wire.Event]:
         if typeid.EVENT.fullmatch(id) is None:
             return None
-        answer = self._upstream.find(f"{PATH}/{segment(id)}", wire.EVENT)
+        answer = self._upstream.find(
+            f"{PATH}/{segment(id)}", wire.EVENT, lives=_lives_s, is_asked=lambda detail: detail.item.id == id
+        )
         detail = await or_error(answer)
         return detail.item if isinstance(detail, wire.Detail) else detail
 
@@ -74,6 +79,10 @@ class DenEvents:
         if isinstance(head, UpstreamError):
             return head
         return head.items[0] if head.items else None
+
+
+def _lives_s(detail: wire.Detail[wire.Event]) -> float:
+    return RUNNING_S if detail.item.completed_at is None else FINISHED_S
 
 
 def grouped(events: Sequence[wire.Event]) -> Mapping[Scope, Sequence[wire.Event]]:

@@ -41,7 +41,9 @@ class DenConnectors:
     async def _find(self, id: str) -> Found[Connector]:
         if typeid.INSTANCE.fullmatch(id) is None:
             return None
-        answer = self._upstream.find(f"{INSTANCES}/{segment(id)}", wire.INSTANCE)
+        answer = self._upstream.find(
+            f"{INSTANCES}/{segment(id)}", wire.INSTANCE, is_asked=lambda detail: detail.item.id == id
+        )
         detail = await or_error(answer)
         return (
             mapping.connector(self._upstream.name, detail.item) if isinstance(detail, wire.Detail) else detail
@@ -82,7 +84,9 @@ class DenSyncs:
     async def _find(self, id: str) -> Found[Sync]:
         if typeid.TARGET.fullmatch(id) is None:
             return None
-        answer = self._upstream.find(f"{TARGETS}/{segment(id)}", wire.TARGET)
+        answer = self._upstream.find(
+            f"{TARGETS}/{segment(id)}", wire.TARGET, is_asked=lambda detail: detail.item.id == id
+        )
         detail = await or_error(answer)
         return (
             mapping.sync(self._upstream.name, detail.item, None)

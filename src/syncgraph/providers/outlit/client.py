@@ -82,7 +82,10 @@ class OutlitSyncs:
         unlinked = {its.key.id for its in await by_rest(self._upstream) if its.status in mapping.UNLINKED}
         if scope.connector_id in unlinked:
             return Page([])
-        answer = await self._upstream.get(SYNC_STATUS, wire.SYNC_STATUS, {"provider": scope.connector_id})
+        wanted = scope.connector_id
+        answer = await self._upstream.get(
+            SYNC_STATUS, wire.SYNC_STATUS, {"provider": wanted}, is_asked=lambda told: told.provider == wanted
+        )
         return Page(mapping.syncs(self._upstream.name, answer))
 
     async def first_pages(
@@ -105,7 +108,12 @@ class OutlitSyncs:
 
     async def _find_all(self, integration: str) -> Mapping[str, Sync] | UpstreamError:
         try:
-            answer = await self._upstream.find(SYNC_STATUS, wire.SYNC_STATUS, {"provider": integration})
+            answer = await self._upstream.find(
+                SYNC_STATUS,
+                wire.SYNC_STATUS,
+                {"provider": integration},
+                is_asked=lambda told: told.provider == integration,
+            )
         except UpstreamError as error:
             return error
         rows = [] if answer is None else mapping.syncs(self._upstream.name, answer)

@@ -10,6 +10,7 @@ from syncgraph.providers.timbal import wire
 from syncgraph.providers.timbal.ids import SyncId
 from syncgraph.providers.timbal.listing import Listed
 from syncgraph.upstream.client import Upstream, segment
+from syncgraph.upstream.reading import LIST_S, RUNNING_S
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -47,14 +48,20 @@ class Api:
         return await self._whole(self._job_page, connector_id)
 
     async def find_connector(self, id: str) -> wire.ConnectorView | None:
-        detail = await self._upstream.find(f"{self._root}/{segment(id)}", wire.CONNECTOR)
+        detail = await self._upstream.find(
+            f"{self._root}/{segment(id)}", wire.CONNECTOR, is_asked=lambda found: found.view.id == id
+        )
         return None if detail is None else detail.view
 
     async def find_detail(self, id: SyncId) -> wire.SyncDetail | None:
-        return await self._upstream.find(self._detail(id), wire.DETAIL)
+        return await self._upstream.find(
+            self._detail(id), wire.DETAIL, lives=_lives_s, is_asked=lambda detail: _is_of(id, detail)
+        )
 
     async def get_detail(self, id: SyncId) -> wire.SyncDetail:
-        return await self._upstream.get(self._detail(id), wire.DETAIL)
+        return await self._upstream.get(
+            self._detail(id), wire.DETAIL, lives=_lives_s, is_asked=lambda detail: _is_of(id, detail)
+        )
 
     def _detail(self, id: SyncId) -> str:
         return f"{self._root}/{segment(id.connector)}/syncs/{segment(id.sync)}"
@@ -97,3 +104,12 @@ class Api:
             tokens.add(token)
             params = {**params, "page_token": token}
         return Listed(rows, whole=False)
+
+
+def _is_of(id: SyncId, detail: wire.SyncDetail) -> bool:
+    return (detail.sync.connector_id, detail.sync.id) == (id.connector, id.sync)
+
+
+def _lives_s(detail: wire.SyncDetail) -> float:
+    """``finished_at`` is documented to be null while a run goes on."""
+    return RUNNING_S if any(run.finished_at is None for run in detail.recent_runs) else LIST_S

@@ -1,0 +1,109 @@
+"""What lives as long as the process for one provider: connections, bulkhead, circuit, quota, answers, what it last said."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+
+from syncgraph.upstream.answer import Dialect
+from syncgraph.upstream.breaker import Breaker
+from syncgraph.upstream.budget import RetryBudget
+from syncgraph.upstream.flights import Flights
+from syncgraph.upstream.ledger import Ledger
+from syncgraph.upstream.seen import Seen
+from syncgraph.upstream.shelf import Kept, Memory, Shelf, Store
+from syncgraph.upstream.turns import Turns
+
+MAX_REFRESHES = 1000
+"""Answers of one account that wait to be read anew; the others are asked for again when somebody wants them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long and how often one provider is asked, and how old its answers may get. Seconds, bytes, calls."""
+
+    attempt_s: float = 2.0
+    attempts: int = 2
+    retry_timeouts: bool = False
+    concurrency: int = 32
+    max_bytes: int = 2 * 1024 * 1024
+    stale_while_revalidate_s: float = 0.0
+    stale_if_error_s: float = 0.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Account:
+    """One configured account at one base URL, with one credential.
+
+    ``accepted_at``: when the credential last was, on the event loop's clock. ``doubted_until``: it was then refused in
+    words that may only mean "too often"; a refusal of a call that began after this is meant.
+    """
+
+    name: str
+    base_url: str
+    transport: httpx2.AsyncBaseTransport
+    dialect: Dialect
+    patience: Patience
+    redact: Callable[[bytes], bytes]
+    clock: Callable[[], datetime] = utc_now
+    ledger: Ledger = field(default_factory=Ledger)
+    memory: Memory = field(default_factory=lambda: Memory(0))
+    store: Store | None = None
+    accepted_at: float | None = None
+    doubted_until: float | None = None
+    last_headers: Mapping[str, str] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
+    breaker: Breaker = field(default_factory=Breaker)
+    retries: RetryBudget = field(default_factory=RetryBudget)
+    flights: Flights[Kept] = field(default_factory=Flights)
+    slots: asyncio.Semaphore = field(init=False)
+    turns: Turns = field(init=False)
+    shelf: Shelf = field(init=False)
+    _refreshes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.slots = asyncio.Semaphore(self.patience.concurrency)
+        self.turns = Turns(self.ledger)
+        self.shelf = Shelf(
+            owner=self._owner(),
+            memory=self.memory,
+            clock=self.clock,
+            store=self.store,
+            keep_s=self.patience.stale_if_error_s,
+        )
+
+    def refresh(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Read the answer ``name`` anew when its turn comes, whoever wants it; once at a time."""
+        if name in self._refreshes or len(self._refreshes) >= MAX_REFRESHES:
+            return
+        task = asyncio.create_task(work())
+        self._refreshes[name] = task
+        task.add_done_callback(lambda _: self._refreshes.pop(name, None))
+
+    async def aclose(self) -> None:
+        refreshes = list(self._refreshes.values())
+        for task in refreshes:
+            task.cancel()
+        await asyncio.gather(*refreshes, return_exceptions=True)
+        await self.flights.close()
+        await self.shelf.aclose()
+        await self.transport.aclose()
+
+    def _owner(self) -> bytes:
+        """A secret that only this account's credential leads to."""
+        digest = hashlib.sha256(b"syncgraph answers")
+        for part in (
+            self.name,
+            self.base_url,
+            *(f"{k}:{v}" for k, v in sorted(self.dialect.headers.items())),
+        ):
+            digest.update(len(part.encode()).to_bytes(4) + part.encode())
+        return digest.digest()
