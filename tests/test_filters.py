@@ -251,7 +251,7 @@ async def test_with_stop_nothing_is_ever_missing(whole: list[Any], broken: str):
         after, more, pages = None, True, 0
         while more:
             pages += 1
-            upstreams.broken = {broken: down} if pages % 3 == 1 else {}
+            upstreams.broken = {broken: down} if pages % 4 == 1 else {}
             page = (await gateway.ask(ALL_RUNS, first=60, after=after, on="STOP"))["data"]["syncRuns"]
             rows += page["nodes"]
             after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]

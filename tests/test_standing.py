@@ -78,7 +78,12 @@ async def test_syncs_that_cannot_be_listed_make_a_connector_s_health_unknown():
 
     rows = body["data"]["connectors"]["nodes"]
     assert [one["health"] for one in rows if one["providerName"] == "den"] == [UNREACHABLE] * 6
-    assert [error["extensions"]["code"] for error in body["errors"]] == ["UPSTREAM_UNAVAILABLE"]
+    # Six lists fail side by side: enough for the provider to be left alone.
+    assert {error["extensions"]["code"] for error in body["errors"]} <= {
+        "UPSTREAM_UNAVAILABLE",
+        "UPSTREAM_CIRCUIT_OPEN",
+    }
+    assert body["errors"]
 
 
 @pytest.mark.parametrize("name", sandboxes.SANDBOXES)

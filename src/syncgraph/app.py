@@ -30,6 +30,7 @@ from syncgraph.upstream.client import Upstream
 from syncgraph.upstream.ledger import Ledger
 from syncgraph.upstream.redaction import redactor
 from syncgraph.upstream.shelf import Memory
+from syncgraph.upstream.slice import SHARE, Slice
 from syncgraph.upstream.store import RedisStore, redis_store
 
 Clock = Callable[[], datetime]
@@ -151,10 +152,10 @@ def _opener(account: Account, settings: ProviderSettings) -> Open:
     adapter = PROVIDERS[settings.kind]
 
     def open_account(terms: Terms) -> Opened:
-        slice_ends = terms.deadline if settings.timeout_s is None else terms.began + settings.timeout_s
+        slice_s = settings.timeout_s or SHARE * (terms.deadline - terms.began)
         upstream = Upstream(
             account,
-            deadline=min(terms.deadline, slice_ends),
+            time=Slice(slice_s, terms.deadline),
             now=terms.now,
             spend=terms.budget.spend,
             max_age_s=terms.max_age_s,

@@ -175,7 +175,7 @@ class ServerSettings(Strict):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    operation_timeout_s: float = Field(default=10.0, gt=0, le=300)
+    operation_timeout_s: float = Field(default=15.0, gt=0, le=300)
     max_upstream_calls: int = Field(default=200, ge=1, le=10_000)
     replicas: int = Field(default=1, ge=1, le=1000)
     graphiql: bool = True

@@ -21,6 +21,7 @@ from syncgraph.upstream.adapter import Adapter
 from syncgraph.upstream.breaker import Breaker
 from syncgraph.upstream.client import Upstream
 from syncgraph.upstream.redaction import redactor
+from syncgraph.upstream.slice import Slice
 
 NOW = datetime(2026, 11, 22, 9, 41, 7, tzinfo=UTC)
 KEY = "contract-suite-key-0123456789"
@@ -65,7 +66,8 @@ async def bound(
         clock=lambda: now,
         breaker=Breaker(in_a_row=10_000, least=10_000),
     )
-    upstream = Upstream(account, deadline=asyncio.get_running_loop().time() + deadline_s, now=now)
+    ends = asyncio.get_running_loop().time() + deadline_s
+    upstream = Upstream(account, time=Slice(deadline_s, ends), now=now)
     try:
         yield adapter.bind(upstream, its, now), calls
     finally:

@@ -43,7 +43,7 @@ def test_needs_only_a_key(monkeypatch):
     its = configured(monkeypatch)
 
     assert (its.contract, its.base_url) == ("connector-instances", "https://api.openworklabs.com")
-    assert (its.attempt_timeout_s, its.retry_timeouts) == (9.0, False)
+    assert (its.attempt_timeout_s, its.retry_timeouts) == (10.0, False)
 
 
 def test_an_api_key_goes_in_its_own_header_as_den_refuses_one_sent_as_bearer(monkeypatch):

@@ -16,6 +16,7 @@ from syncgraph.errors import UpstreamNotFoundError
 from syncgraph.ports import ProviderHealth, RateLimit
 from syncgraph.upstream.account import Account
 from syncgraph.upstream.reading import LIST_S, Got, Lives, Question, Reading, Want
+from syncgraph.upstream.slice import Slice
 
 T = TypeVar("T")
 
@@ -26,15 +27,14 @@ class Upstream:
     """One provider's API as one request sees it.
 
     All it can do is read, so whatever it asks may be asked again. Equal reads of one request are one, whatever happens
-    meanwhile, so that all its parts see the same. ``close`` leaves what it still waits for. ``deadline`` is an instant of
-    the event loop's clock; ``max_age_s``: how old an answer may be, None: as old as its kind may get.
+    meanwhile, so that all its parts see the same. ``close`` leaves what it still waits for. ``max_age_s``: how old an answer may be, None: as old as its kind may get.
     """
 
     def __init__(
         self,
         account: Account,
         *,
-        deadline: float,
+        time: Slice,
         now: datetime,
         spend: Callable[[], bool] = lambda: True,
         max_age_s: float | None = None,
@@ -42,8 +42,9 @@ class Upstream:
     ) -> None:
         self._account = account
         self._now = now
+        self._time = time
         self._want = Want(
-            deadline=deadline,
+            deadline=time.ends,
             max_age_s=max_age_s,
             is_background=is_background,
             spend=spend,
@@ -127,7 +128,12 @@ class Upstream:
         return await asyncio.shield(task)
 
     async def _read(self, question: Question[T]) -> T:
-        got = await Reading(self._account, question).get(self._want)
+        clock = asyncio.get_running_loop().time
+        want = replace(self._want, deadline=self._time.begin(clock()))
+        try:
+            got = await Reading(self._account, question).get(want)
+        finally:
+            self._time.end(clock())
         self._take(got)
         value: T = got.kept.value
         return value

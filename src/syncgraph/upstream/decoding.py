@@ -33,7 +33,7 @@ def decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, int]:
             row = _ROW.search(str(error))
             if row is None or left_out == MOST_LEFT_OUT:
                 raise NotAsPromised(str(error)) from error
-            body = _without(body, row[1].removeprefix("."), int(row[2]))
+            body = _without(body, row[1].removeprefix("."), int(row[2]), error)
             left_out += 1
         except (msgspec.MsgspecError, RecursionError) as error:
             raise NotAsPromised(str(error)) from error
@@ -59,8 +59,10 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _without(body: bytes, field: str, row: int) -> bytes:
+def _without(body: bytes, field: str, row: int, error: msgspec.ValidationError) -> bytes:
     answer = msgspec.json.decode(body)
     rows = answer[field] if field else answer
     del rows[row]
+    if not rows:
+        raise NotAsPromised(str(error)) from error  # an answer without any good row is of another kind
     return msgspec.json.encode(answer)

@@ -135,7 +135,8 @@ class Reading(Generic[T]):
                 return await self.account.flights.join(name, fetch, want.deadline)
         except TimeoutError as error:
             raise self._error(
-                UpstreamTimeoutError, "The provider did not answer before the operation's deadline."
+                UpstreamTimeoutError,
+                "The provider did not answer within the time that the operation has for it.",
             ) from error
 
     def _refresh(self, name: str) -> None:

@@ -15,7 +15,7 @@ class Settings(ProviderSettings):
     contract: Literal["sync-events", "connector-instances"] = "connector-instances"
     base_url: Address = "https://api.openworklabs.com"
     # A list reads every event of the organisation before it slices, whatever its limit: seconds, and again if repeated.
-    attempt_timeout_s: float = Field(default=9.0, gt=0, le=60)
+    attempt_timeout_s: float = Field(default=10.0, gt=0, le=60)
     auth: Literal["api-key", "bearer"] = "api-key"
     organisation: str | None = Field(default=None, pattern=r"^org_[0-7][0-9a-hjkmnp-tv-z]{25}$")
 
