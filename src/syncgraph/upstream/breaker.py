@@ -48,12 +48,15 @@ class Breaker:
             return CircuitState.CLOSED
         return CircuitState.OPEN if at < self._open_until else CircuitState.HALF_OPEN
 
+    def is_shut(self, at: float) -> bool:
+        """Whether a call would not be admitted now."""
+        return self._open_until is not None and (at < self._open_until or self._is_probing)
+
     def admit(self, at: float) -> int | None:
         """A permit, to be settled; None: do not ask now. While half open there is one at a time."""
-        if self._open_until is not None:
-            if at < self._open_until or self._is_probing:
-                return None
-            self._is_probing = True
+        if self.is_shut(at):
+            return None
+        self._is_probing = self._open_until is not None
         return self._round
 
     def settle(self, permit: int, outcome: Outcome, at: float) -> None:

@@ -60,32 +60,37 @@ class Attempt(Generic[T]):
 
     async def make(self) -> T | None:
         """None: it was not needed any more. Raises the :class:`UpstreamError` that says why there is no answer."""
-        breaker = self.account.breaker
-        permit = breaker.admit(_now())
-        if permit is None:
+        if self.account.breaker.is_shut(_now()):
             raise self._circuit_open()
-        outcome = Outcome.CANCELLED
         try:
-            value = await self._in_turn()
-            outcome = Outcome.WELL if value is not None else Outcome.CANCELLED
+            async with self.account.turns.turn(self.lane, patience_s=self.patience_s) as turn:
+                return await self._in_turn(turn)
         except NoTurn as none:
             raise self._too_often(none.wait_s) from None
+
+    async def _in_turn(self, turn: Turn) -> T | None:
+        turn.was_made = False
+        async with self.account.slots:
+            if not self.is_needed():
+                return None
+            permit = self.account.breaker.admit(_now())  # only now: it may have waited for long
+            if permit is None:
+                raise self._circuit_open()
+            turn.was_made = True
+            self.called()
+            return await self._settled(permit, turn)
+
+    async def _settled(self, permit: int, turn: Turn) -> T:
+        outcome = Outcome.CANCELLED
+        try:
+            value = await self._remembered(turn)
+            outcome = Outcome.WELL
         except UpstreamError as error:
             outcome = _outcome(error)
             raise
         finally:
-            breaker.settle(permit, outcome, _now())
+            self.account.breaker.settle(permit, outcome, _now())
         return value
-
-    async def _in_turn(self) -> T | None:
-        async with self.account.turns.turn(self.lane, patience_s=self.patience_s) as turn:
-            turn.was_made = False
-            async with self.account.slots:
-                if not self.is_needed():
-                    return None
-                turn.was_made = True
-                self.called()
-                return await self._remembered(turn)
 
     async def _remembered(self, turn: Turn) -> T:
         account, began = self.account, _now()
