@@ -27,7 +27,7 @@ query Status($after: String, $overview: Boolean!, $syncs: Boolean!) {
     }
     running(first: 10) { providerName externalId status durationSeconds sync { name externalId } }
     errorGroups(first: 5) { count lastSeenAt sample { message } syncs { providerName externalId } }
-    sources { provider { name } status coverage upstreamCalls code }
+    sources { provider { name } status coverage fetchedAt upstreamCalls code }
   }
   syncs(first: 100, after: $after) @include(if: $syncs) {
     nodes {
@@ -41,6 +41,7 @@ query Status($after: String, $overview: Boolean!, $syncs: Boolean!) {
 """
 
 _COLOURS = {"DEGRADED": "bold red", "WARNING": "yellow", "UNKNOWN": "dim", "HEALTHY": "green"}
+_SEEN = {"OK", "STALE", "UNSUPPORTED", "SKIPPED"}
 _RUN_COLOURS = {"FAILED": "red", "PARTIAL": "yellow", "SUCCEEDED": "green"}
 
 
@@ -77,7 +78,7 @@ async def watch(
     """Show the overview again and again, until cancelled; over one gateway, so that connections are kept."""
     async with Gateway(settings, connect=connect, clock=clock) as gateway:
         while True:
-            data, said = await _ask(gateway, after=None, overview=True, syncs=False)
+            data, said = await _ask(gateway, max_age_s=0.0, after=None, overview=True, syncs=False)
             show(Status(data.get("overview"), (), list(dict.fromkeys(said))))
             await asyncio.sleep(every_s)
 
@@ -89,7 +90,7 @@ def overview_of(found: Status) -> RenderableType:
         return Text("No overview; see the errors.", style="red")
     return Group(
         _counts(its),
-        *_attention(its["needsAttention"], sees_all=all(one["code"] is None for one in its["sources"])),
+        *_attention(its["needsAttention"], sees_all=all(one["status"] in _SEEN for one in its["sources"])),
         *_running(its["running"]),
         *_errors(its["errorGroups"]),
         *_unseen(its["sources"]),
@@ -172,6 +173,9 @@ def _unseen(sources: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
     for one in sources:
         if one["status"] == "SCAN_LIMIT":
             yield Text(f"{one['provider']['name']}: has more than one overview reads", style="yellow")
+        if one["status"] == "STALE":
+            since = one["fetchedAt"].partition(".")[0].replace("T", " ")
+            yield Text(f"{one['provider']['name']}: as it was at {since}, {one['code']}", style="yellow")
 
 
 def _name(sync: Mapping[str, Any]) -> str:
@@ -183,8 +187,12 @@ def _plain(text: str) -> str:
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
-async def _ask(gateway: Gateway, **variables: object) -> tuple[Mapping[str, Any], Sequence[str]]:
-    result = await gateway.execute(Operation(query=QUERY, variables=variables, name=None))
+async def _ask(
+    gateway: Gateway, *, max_age_s: float | None = None, **variables: object
+) -> tuple[Mapping[str, Any], Sequence[str]]:
+    result = await gateway.execute(
+        Operation(query=QUERY, variables=variables, name=None, max_age_s=max_age_s)
+    )
     return result.data or {}, list(_said(result.body()))
 
 
