@@ -73,6 +73,7 @@ class Gateway:
         self._openers = Accounts({name: _opener(*one) for name, one in self._accounts.items()})
         self._timeout_s = settings.server.operation_timeout_s
         self._max_calls = settings.server.max_upstream_calls
+        self._max_representations = settings.server.max_representations
         self._cursors = Cursors(cursor_secret(settings))
         self._clock = clock
 
@@ -105,7 +106,13 @@ class Gateway:
     async def execute(self, operation: Operation) -> Result:
         """Never raises for what a client or a provider did."""
         async with self.open(max_age_s=operation.max_age_s) as (opened, now):
-            context = Context(opened=opened, cursors=self._cursors, now=now, max_calls=self._max_calls)
+            context = Context(
+                opened=opened,
+                cursors=self._cursors,
+                now=now,
+                max_calls=self._max_calls,
+                max_representations=self._max_representations,
+            )
             return await run(operation, context)
 
 

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from syncgraph import app, config, report, sandboxes, screen, serving
 from syncgraph.config import ConfigError, Settings
 from syncgraph.graph.schema import schema
+from syncgraph.graph.subgraph import subgraph_sdl
 from syncgraph.providers import PROVIDERS
 from syncgraph.telemetry import logs
 from syncgraph.upstream import transport
@@ -167,9 +168,13 @@ def watch(
 @cli.command("schema")
 def print_schema(
     check_file: Annotated[Path | None, typer.Option("--check", help="Exit 1 when this file differs.")] = None,
+    *,
+    as_subgraph: Annotated[
+        bool, typer.Option("--subgraph", help="With the directives of Apollo Federation, to compose it.")
+    ] = False,
 ) -> None:
     """Print the schema, or check that a file holds it."""
-    text = schema.as_str() + "\n"
+    text = subgraph_sdl(schema.as_str()) if as_subgraph else schema.as_str() + "\n"
     if check_file is None:
         print(text, end="")
     elif not check_file.is_file() or check_file.read_text(encoding="utf-8") != text:

@@ -178,6 +178,7 @@ class ServerSettings(Strict):
     operation_timeout_s: float = Field(default=15.0, gt=0, le=300)
     max_upstream_calls: int = Field(default=200, ge=1, le=10_000)
     replicas: int = Field(default=1, ge=1, le=1000)
+    max_representations: int = Field(default=200, ge=1, le=1000)
     graphiql: bool = True
 
 

@@ -4,7 +4,7 @@ GatewayError                    code                        retry?   who acts
 +- InvalidRequestError          BAD_USER_INPUT              no       the caller
 |  +- DocumentError             GRAPHQL_VALIDATION_FAILED   no       the caller     syntax, validation, coercion
 |  +- InvalidIdError            BAD_ID                      no       the caller     not an id of this gateway, or of another type
-|  +- NotFoundError             NOT_FOUND                   no       the caller     an id of `nodes` that names nothing
+|  +- NotFoundError             NOT_FOUND                   no       the caller     an id of `nodes`, or a key of `_entities`, that names nothing
 |  +- InvalidCursorError        BAD_CURSOR                  no       the caller
 |  +- CursorMismatchError       CURSOR_MISMATCH             no       the caller     a cursor of other arguments or another list
 +- IntegerOverflowError         INTEGER_OVERFLOW            no       us             beyond 2^53-1; the field is null

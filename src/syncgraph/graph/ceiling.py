@@ -4,8 +4,8 @@ A lower bound. Only root fields are looked at, as what they lead to is not known
 lists from their beginning. Each is at least the one read that its provider names for it, and equal reads are one.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from graphql import (
     DocumentNode,
@@ -20,8 +20,9 @@ from graphql.execution.values import VariableValues, get_argument_values
 from syncgraph.accounts import Opened
 from syncgraph.domain.metrics import MAX_WINDOW_DAYS
 from syncgraph.domain.model import ConnectorKey, RunKey, SyncKey
-from syncgraph.errors import BudgetExceededError, InvalidIdError
+from syncgraph.errors import BudgetExceededError, InvalidRequestError
 from syncgraph.graph import ids
+from syncgraph.graph.entities import Named, key_of
 from syncgraph.graph.limits import DEFAULT_FIRST, MAX_FIRST, MAX_IDS
 from syncgraph.ports import Asked
 
@@ -36,6 +37,7 @@ KINDS = {
     "syncRuns": ("runs",),
     "overview": ("syncs", "runs"),
 }
+T = TypeVar("T")
 Arguments = Mapping[str, Any]
 
 
@@ -85,20 +87,22 @@ def _root_fields(
 def _asked(field: str, given: Arguments, opened: Mapping[str, Opened]) -> Iterator[tuple[str, Asked]]:
     match field:
         case "node":
-            yield from _named([given["id"]])
+            yield from _named([given["id"]], ids.decode)
         case "nodes" if len(given["ids"]) <= MAX_IDS:
-            yield from _named(given["ids"])
+            yield from _named(given["ids"], ids.decode)
+        case "_entities":
+            yield from _named(given["representations"], key_of)
         case "connector" | "sync" | "syncRun":
             yield given["provider"], KEYS[field](given["provider"], given["externalId"])
         case "connectors" | "syncs" | "syncRuns" | "overview" if _is_whole(given):
             yield from ((name, kind) for kind in KINDS[field] for name in opened)
 
 
-def _named(given: list[str]) -> Iterator[tuple[str, Asked]]:
-    for one in dict.fromkeys(given):
+def _named(given: Sequence[T], read: Callable[[T], Named]) -> Iterator[tuple[str, Asked]]:
+    for one in given:
         try:
-            key = ids.decode(one)
-        except InvalidIdError:
+            key = read(one)
+        except InvalidRequestError:
             continue
         if not isinstance(key, str):
             yield key.provider, key

@@ -19,13 +19,15 @@ from syncgraph.standing import Standings
 class Context:
     """One operation: the providers opened for it, what it looked up so far, and its ``now``.
 
-    ``max_calls``: upstream calls that the operation may make. ``troubles``: what providers did without costing the field its value; each becomes one entry in ``errors``.
+    ``max_calls``: upstream calls that the operation may make. ``max_representations``: entities that a router may ask for at once.
+    ``troubles``: what providers did without costing the field its value; each becomes one entry in ``errors``.
     """
 
     opened: Mapping[str, Opened]
     cursors: Cursors
     now: datetime
     max_calls: int
+    max_representations: int
     loaders: Loaders = field(init=False)
     standings: Standings = field(init=False)
     troubles: dict[tuple[str, str], tuple[UpstreamError, Path]] = field(default_factory=dict)

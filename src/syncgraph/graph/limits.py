@@ -13,6 +13,7 @@ from graphql import (
     FragmentSpreadNode,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     ValueNode,
@@ -23,6 +24,8 @@ MAX_ROWS = 50_000
 """A screenful of everything (100 connectors, 20 syncs each, 20 runs each) is 42,100."""
 
 LISTS = frozenset({"connectors", "syncs", "syncRuns", "runs", "needsAttention", "running", "errorGroups"})
+NAMED = frozenset({"ids", "representations"})
+"""Arguments that name each row of their field's list."""
 DEFAULT_FIRST, MAX_FIRST = 20, 100
 """Rows of one page, and at most."""
 MAX_IDS = 100
@@ -63,10 +66,12 @@ class _Pass:
 
     def _of_field(self, field: FieldNode) -> int:
         inside = self.of(field.selection_set)
-        if field.name.value not in LISTS:
-            return inside
-        given = next((one.value for one in field.arguments or () if one.name.value == "first"), None)
-        return self._first(given) * (1 + inside)
+        given = {one.name.value: one.value for one in field.arguments or ()}
+        if field.name.value in LISTS:
+            return self._first(given.get("first")) * (1 + inside)
+        for name in NAMED & given.keys():
+            return self._length(given[name]) * (1 + inside)
+        return inside
 
     def _of_fragment(self, name: str) -> int:
         if name not in self._counted:
@@ -83,3 +88,13 @@ class _Pass:
                 asked = None
         # What is out of range is refused by the field itself.
         return min(max(asked, 0), MAX_FIRST) if isinstance(asked, int) else DEFAULT_FIRST
+
+    def _length(self, given: ValueNode) -> int:
+        match given:
+            case ListValueNode():
+                return len(given.values)
+            case VariableNode():
+                value = self._variables.get(given.name.value)
+                return len(value) if isinstance(value, list) else 1
+            case _:
+                return 1

@@ -7,10 +7,11 @@ from typing import Any
 import strawberry
 
 from syncgraph.domain.model import ConnectorKey, RunKey, SyncKey
-from syncgraph.errors import GatewayError, InvalidRequestError, NotFoundError
-from syncgraph.graph import ids
+from syncgraph.errors import InvalidRequestError
 from syncgraph.graph.context import Info
+from syncgraph.graph.entities import find, find_or_say_why
 from syncgraph.graph.filters import ConnectorFilter, SyncFilter, SyncRunFilter
+from syncgraph.graph.ids import decode
 from syncgraph.graph.limits import DEFAULT_FIRST, MAX_IDS
 from syncgraph.graph.types.common import Node
 from syncgraph.graph.types.connection import Connection
@@ -27,31 +28,6 @@ from syncgraph.loaders import Loader
 NOT_CONFIGURED = "No provider of this name is configured."
 
 
-async def _find(info: Info, id: str) -> Any:
-    """What a global id names; None when nothing does."""
-    key = ids.decode(id)
-    loaders = info.context.loaders
-    match key:
-        case ConnectorKey():
-            return await loaders.connector.load(key)
-        case SyncKey():
-            return await loaders.sync.load(key)
-        case RunKey():
-            return await loaders.run.load(key)
-        case name:
-            opened = info.context.opened.get(name)
-            return None if opened is None else opened.provider
-
-
-async def _find_or_say_why(info: Info, id: str) -> Any:
-    """As ``_find``; what stands in the way is the value, so that it costs only its own place in a list."""
-    try:
-        found = await _find(info, id)
-    except GatewayError as error:
-        return error
-    return NotFoundError("No object of this gateway has this id.") if found is None else found
-
-
 def _by_external_id(
     loader: Loader[Any, Any], info: Info, key: ConnectorKey | SyncKey | RunKey
 ) -> Awaitable[Any]:
@@ -66,7 +42,7 @@ class Query:
         graphql_type=Node | None, description="What a global id names. Null: nothing does, any more."
     )
     async def node(self, info: Info, id: strawberry.ID) -> Any:
-        return await _find(info, id)
+        return await find(info, decode(id))
 
     @strawberry.field(
         graphql_type=list[Node | None],
@@ -78,7 +54,7 @@ class Query:
     async def nodes(self, info: Info, ids: list[strawberry.ID]) -> Sequence[Any]:
         if len(ids) > MAX_IDS:
             raise InvalidRequestError(f"ids: at most {MAX_IDS}.")
-        return await asyncio.gather(*(_find_or_say_why(info, one) for one in ids))
+        return await asyncio.gather(*(find_or_say_why(info, decode, one) for one in ids))
 
     @strawberry.field(
         graphql_type=list[Provider], description="All configured accounts, in the configuration's order."

@@ -24,9 +24,11 @@ from syncgraph.graph.ceiling import too_costly
 from syncgraph.graph.codes import of_document, of_request, present, trouble
 from syncgraph.graph.context import Context
 from syncgraph.graph.documents import Document, read
+from syncgraph.graph.federation import REPRESENTATION, Representation, federated
 from syncgraph.graph.limits import MAX_ROWS, endless_field
 from syncgraph.graph.query import Query
 from syncgraph.graph.scalars import SCALARS
+from syncgraph.graph.subgraph import subgraph_sdl
 from syncgraph.graph.types.connector import Connector
 from syncgraph.graph.types.provider import Provider
 from syncgraph.graph.types.run import SyncRun
@@ -35,10 +37,16 @@ from syncgraph.graph.types.sync import Sync
 CACHED_DOCUMENTS, CACHED_LENGTH = 256, 16 * 1024
 """Documents kept parsed and validated, and the longest, in characters, that is."""
 
-schema = strawberry.Schema(
-    query=Query, types=[Provider, Connector, Sync, SyncRun], config=StrawberryConfig(scalar_map=SCALARS)
-)
-_core: GraphQLSchema = schema._schema  # noqa: SLF001  # Strawberry's own executor runs the first of several operations
+
+def _schema_over(query: type[Query]) -> strawberry.Schema:
+    scalars = {**SCALARS, Representation: REPRESENTATION}
+    config = StrawberryConfig(scalar_map=scalars)
+    return strawberry.Schema(query=query, types=[Provider, Connector, Sync, SyncRun], config=config)
+
+
+schema = _schema_over(Query)
+"""As clients are shown it."""
+_core: GraphQLSchema = _schema_over(federated(subgraph_sdl(schema.as_str())))._schema  # noqa: SLF001  # Strawberry's own executor runs the first of several operations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
