@@ -313,15 +313,17 @@ async def test_a_run_alone_is_looked_for_in_its_sync_before_the_jobs():
         assert calls.sent == [f"GET {detail}", f"GET {jobs}"]
 
 
-async def test_many_runs_are_looked_for_in_the_jobs_before_their_syncs():
-    detail, jobs = f"{ROOT}/c1/syncs/s1", f"{ROOT}/jobs"
-    answers = {detail: DETAIL, jobs: {"jobs": [{**JOB, "id": "j7", "sync_id": "s1"}]}}
-    ids = ["c1/s1/j7", "c1/s1/j1", "c1/s1/gone", "c1/-/gone", "foreign"]
+async def test_many_runs_are_looked_for_in_all_jobs_then_in_their_syncs_then_in_their_connector_s_jobs():
+    """The organisation's list is a window, in which a connector's own shows older jobs, too."""
+    detail, jobs, own = f"{ROOT}/c1/syncs/s1", f"{ROOT}/jobs", f"{ROOT}/jobs?connector_id=c1"
+    newest, older = ({**JOB, "id": its, "sync_id": "s1"} for its in ("j7", "j3"))
+    answers = {detail: DETAIL, jobs: {"jobs": [newest]}, own: {"jobs": [newest, older]}}
+    ids = ["c1/s1/j7", "c1/s1/j1", "c1/s1/j3", "c1/s1/gone", "c1/-/gone", "foreign"]
     async with saying(answers) as (provider, calls):
         found = await provider.run_lookup.find_runs(ids)
 
-    assert [run and run.key.id for run in found] == ["c1/s1/j7", "c1/s1/j1", None, None, None]
-    assert calls.sent == [f"GET {jobs}", f"GET {detail}"]
+    assert [run and run.key.id for run in found] == ["c1/s1/j7", "c1/s1/j1", "c1/s1/j3", None, None, None]
+    assert calls.sent == [f"GET {jobs}", f"GET {detail}", f"GET {own}"]
 
 
 async def test_a_one_off_job_belongs_to_no_sync_and_is_found_among_the_jobs():

@@ -144,16 +144,18 @@ class TimbalRuns:
         return page if alone or scope.connector_id is None else replace(page, next=OWN_LIST)
 
     async def _find(self, its: str, *, alone: bool) -> SyncRun | None:
-        """Among many, the list that all share comes first; for one alone, the list that surely is about it."""
+        """Among many, the list that all share comes first; for one alone, the list that surely is about it.
+
+        A connector's own list shows older jobs than the organisation's, so it is the last word either way.
+        """
         of = run_id(its)
         if of is None:
             return None
-        if alone:
-            return await find_recent(self._api, of) or await self._find_job(of, alone=True)
-        return await self._find_job(of, alone=False) or await find_recent(self._api, of)
+        shared = None if alone else await self._find_job(of, within=None)
+        return shared or await find_recent(self._api, of) or await self._find_job(of, within=of.connector)
 
-    async def _find_job(self, of: RunId, *, alone: bool) -> SyncRun | None:
-        listed = await self._api.jobs(of.connector if alone else None)
+    async def _find_job(self, of: RunId, *, within: str | None) -> SyncRun | None:
+        listed = await self._api.jobs(within)
         views = (view for view in listed.rows if (view.connector_id, view.sync_id, view.id) == of)
         return next((mapping.job(self._api.provider, view) for view in views), None)
 
