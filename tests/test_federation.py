@@ -10,17 +10,19 @@ import pytest
 from graphql import build_schema, parse, print_ast
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.gateway import Gateway, running
+from tests.gateway import NOW, Gateway, running
 from tests.test_graph import KINDS, one_of_each
 from typer.testing import CliRunner
 
 from syncgraph import sandboxes
 from syncgraph.cli import cli
+from syncgraph.config import ServerSettings
 from syncgraph.domain.model import ConnectorKey, RunKey, SyncKey
 from syncgraph.graph import ids
 from syncgraph.graph.entities import KEYS
 from syncgraph.graph.schema import schema
 from syncgraph.graph.subgraph import WEIGHTS, subgraph_sdl
+from syncgraph.providers.den.sandbox_data import type_id
 
 ENTITIES = """
 query ($representations: [_Any!]!) {
@@ -261,14 +263,28 @@ async def test_more_representations_than_the_limit_are_refused_before_any_call(g
 
 
 async def test_the_limit_of_representations_is_a_setting():
-    configured = sandboxes.settings()
-    server = configured.server.model_copy(update={"max_representations": 2})
-    narrow = type(configured)(server=server, providers=configured.providers)
-    async with running(settings=narrow) as gateway:
+    server = ServerSettings(max_representations=2)
+    async with running(settings=sandboxes.settings(server=server)) as gateway:
         assert (await gateway.data(ENTITIES, representations=[GOOD] * 2))["_entities"] == [FOUND] * 2
         body = await gateway.ask(ENTITIES, representations=[GOOD] * 3)
 
     assert body["errors"][0]["message"] == "representations: at most 2."
+
+
+async def test_entities_that_surely_cost_more_calls_than_one_operation_may_make_are_refused_before_any():
+    named = [
+        {"__typename": "SyncRun", "id": ids.encode(RunKey("den", type_id("cse", NOW, n)))} for n in range(3)
+    ]
+    server = ServerSettings(max_upstream_calls=2)
+    async with running(settings=sandboxes.settings(server=server)) as gateway:
+        refused = await gateway.ask(ENTITIES, representations=[*named, {}])
+        assert gateway.upstreams.sent == []
+        asked = await gateway.ask(ENTITIES, representations=[*named[:2], {}, named[0], GOOD])
+
+    assert "data" not in refused
+    assert refused["errors"][0]["extensions"]["code"] == "BUDGET_EXCEEDED"
+    assert asked["data"]["_entities"] == [None, None, None, None, FOUND]
+    assert len(gateway.upstreams.sent) == 2
 
 
 WIDE = "... on Connector { syncs(first: 100) { nodes { runs(first: %d) { nodes { id } } } } }"
