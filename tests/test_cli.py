@@ -164,7 +164,7 @@ EXPECTED = {
     "server.port": "65535",
     "server.operation_timeout_s": "greater than 0",
     "server.nope": "",
-    "extra": "server, cache and providers",
+    "extra": "cache, live and providers",
     "providers.Den_1": "lower-case",
     "providers.mars.kind": "airweave, den, outlit, timbal",
     "providers.timbal.credential": "env:NAME",

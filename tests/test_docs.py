@@ -113,6 +113,7 @@ def test_the_sample_configuration_is_good_and_names_every_setting(monkeypatch):
     models: list[type[BaseModel]] = [
         config.ServerSettings,
         config.CacheSettings,
+        config.LiveSettings,
         *(one.settings for one in PROVIDERS.values()),
     ]
     assert keys | tables == {

@@ -12,17 +12,20 @@ import httpx2
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 
 from syncgraph.accounts import Accounts, Budget, Open, Opened, Priority, Terms
 from syncgraph.config import CacheSettings, ProviderSettings, Settings
 from syncgraph.graph.context import Context
 from syncgraph.graph.cursors import Cursors
 from syncgraph.graph.schema import Operation, Result, run
+from syncgraph.graph.streams import Streams
 from syncgraph.http import answer
 from syncgraph.http.endpoint import Endpoint
 from syncgraph.http.graphiql import Assets
 from syncgraph.http.request_ids import RequestIds
+from syncgraph.http.seats import Seats
+from syncgraph.http.ws import Sockets
 from syncgraph.providers import PROVIDERS
 from syncgraph.upstream import transport
 from syncgraph.upstream.account import Account, Patience
@@ -32,6 +35,7 @@ from syncgraph.upstream.redaction import redactor
 from syncgraph.upstream.shelf import Memory
 from syncgraph.upstream.slice import SHARE, Slice
 from syncgraph.upstream.store import RedisStore, redis_store
+from syncgraph.watch import Pace, Watches
 
 Clock = Callable[[], datetime]
 Connect = Callable[[ProviderSettings], httpx2.AsyncBaseTransport]
@@ -52,10 +56,14 @@ def create_app(
         async with gateway:
             yield
 
+    live = settings.live
+    seats = Seats(live.max_connections)
+    sockets = Sockets(gateway.streams.open, seats, max_subscriptions=live.max_subscriptions)
     return Starlette(
         routes=[
             Mount("/graphql/assets", Assets()),
             Route("/graphql", Endpoint(gateway.execute, with_graphiql=settings.server.graphiql)),
+            WebSocketRoute("/graphql", sockets),
             Route("/", RedirectResponse("/graphql")),
         ],
         middleware=[Middleware(RequestIds)],
@@ -76,11 +84,20 @@ class Gateway:
         self._max_representations = settings.server.max_representations
         self._cursors = Cursors(cursor_secret(settings))
         self._clock = clock
+        pace = Pace(settings.live.poll_running_s, settings.live.poll_idle_s)
+        self._watches = Watches(self._accounts, self._open_one, pace)
+        self.streams = Streams(
+            self.execute,
+            lambda: self._context_over({}, clock()),
+            lambda: self._context(priority=Priority.BACKGROUND),
+        )
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._watches.close()
+        await self.streams.close()
         for account, _settings in self._accounts.values():
             await account.aclose()
         if self._store is not None:
@@ -91,29 +108,50 @@ class Gateway:
         self, *, max_age_s: float | None = None, priority: Priority = Priority.INTERACTIVE
     ) -> AsyncIterator[tuple[Mapping[str, Opened], datetime]]:
         """The providers for one operation, and its ``now``."""
-        now, began = self._clock(), asyncio.get_running_loop().time()
-        terms = Terms(
+        terms = self._terms(max_age_s=max_age_s, priority=priority)
+        async with self._openers.open(terms) as opened:
+            yield opened, terms.now
+
+    async def execute(self, operation: Operation) -> Result:
+        """Never raises for what a client or a provider did."""
+        async with self._context(max_age_s=operation.max_age_s) as context:
+            return await run(operation, context)
+
+    @asynccontextmanager
+    async def _context(
+        self, *, max_age_s: float | None = None, priority: Priority = Priority.INTERACTIVE
+    ) -> AsyncIterator[Context]:
+        async with self.open(max_age_s=max_age_s, priority=priority) as (opened, now):
+            yield self._context_over(opened, now)
+
+    def _context_over(self, opened: Mapping[str, Opened], now: datetime) -> Context:
+        return Context(
+            opened=opened,
+            cursors=self._cursors,
+            now=now,
+            max_calls=self._max_calls,
+            max_representations=self._max_representations,
+            watches=self._watches,
+        )
+
+    @asynccontextmanager
+    async def _open_one(self, name: str) -> AsyncIterator[tuple[Opened, datetime]]:
+        """One provider for one poll, which yields to those who wait for an answer."""
+        terms = self._terms(max_age_s=0.0, priority=Priority.BACKGROUND)
+        only = Accounts({name: self._openers.by_name[name]})
+        async with only.open(terms) as opened:
+            yield opened[name], terms.now
+
+    def _terms(self, *, max_age_s: float | None, priority: Priority) -> Terms:
+        began = asyncio.get_running_loop().time()
+        return Terms(
             began=began,
             deadline=began + self._timeout_s,
-            now=now,
+            now=self._clock(),
             budget=Budget(self._max_calls),
             priority=priority,
             max_age_s=max_age_s,
         )
-        async with self._openers.open(terms) as opened:
-            yield opened, now
-
-    async def execute(self, operation: Operation) -> Result:
-        """Never raises for what a client or a provider did."""
-        async with self.open(max_age_s=operation.max_age_s) as (opened, now):
-            context = Context(
-                opened=opened,
-                cursors=self._cursors,
-                now=now,
-                max_calls=self._max_calls,
-                max_representations=self._max_representations,
-            )
-            return await run(operation, context)
 
 
 def _store(settings: Settings) -> RedisStore | None:

@@ -202,6 +202,15 @@ class CacheSettings(Strict):
 _REDIS = re.compile(r"(rediss?|unix)://.")
 
 
+class LiveSettings(Strict):
+    """Subscriptions: how often providers are asked behind them, and how many one client may have."""
+
+    poll_running_s: float = Field(default=5.0, gt=0, le=3600)
+    poll_idle_s: float = Field(default=60.0, gt=0, le=3600)
+    max_connections: int = Field(default=100, ge=1, le=100_000)
+    max_subscriptions: int = Field(default=50, ge=1, le=100_000)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration, checked."""
@@ -209,6 +218,7 @@ class Settings:
     server: ServerSettings
     providers: Mapping[str, ProviderSettings]
     cache: CacheSettings = CacheSettings()
+    live: LiveSettings = LiveSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,14 +251,15 @@ def load(path: Path, kinds: Mapping[str, type[ProviderSettings]]) -> Settings:
 def parse(raw: Mapping[str, Any], kinds: Mapping[str, type[ProviderSettings]]) -> Settings:
     """Check a configuration that was read; environment variables ``SYNCGRAPH_HOST`` and so on win."""
     mistakes = [
-        Mistake(key, "unknown; known are server, cache and providers")
+        Mistake(key, "unknown; known are server, cache, live and providers")
         for key in raw
-        if key not in {"server", "cache", "providers"}
+        if key not in {"server", "cache", "live", "providers"}
     ]
     server = _checked(
         "server", ServerSettings, _table(raw, "server", mistakes) | _from_environment(), mistakes
     )
     cache = _checked("cache", CacheSettings, _table(raw, "cache", mistakes), mistakes)
+    live = _checked("live", LiveSettings, _table(raw, "live", mistakes), mistakes)
     tables = _table(raw, "providers", mistakes)
     if not tables and not mistakes:
         mistakes.append(Mistake("providers", "name at least one: [providers.den]"))
@@ -258,7 +269,9 @@ def parse(raw: Mapping[str, Any], kinds: Mapping[str, type[ProviderSettings]]) -
         raise ConfigError(mistakes)
     assert server is not None
     assert cache is not None
-    return Settings(server, {name: its for name, its in providers.items() if its is not None}, cache)
+    assert live is not None
+    known = {name: its for name, its in providers.items() if its is not None}
+    return Settings(server, known, cache, live)
 
 
 def server_alone() -> ServerSettings:
@@ -285,6 +298,7 @@ def json_schema(kinds: Mapping[str, type[ProviderSettings]]) -> dict[str, Any]:
         "properties": {
             "server": ServerSettings.model_json_schema(),
             "cache": CacheSettings.model_json_schema(),
+            "live": LiveSettings.model_json_schema(),
             "providers": {
                 "type": "object",
                 "minProperties": 1,

@@ -7,6 +7,8 @@ GatewayError                    code                        retry?   who acts
 |  +- NotFoundError             NOT_FOUND                   no       the caller     an id of `nodes`, or a key of `_entities`, that names nothing
 |  +- InvalidCursorError        BAD_CURSOR                  no       the caller
 |  +- CursorMismatchError       CURSOR_MISMATCH             no       the caller     a cursor of other arguments or another list
++- TooManySubscriptionsError    TOO_MANY_SUBSCRIPTIONS      no       the caller     more than one connection or one address may have
++- SubscriberTooSlowError       SUBSCRIBER_TOO_SLOW         no       the caller     a subscription that does not take its events
 +- IntegerOverflowError         INTEGER_OVERFLOW            no       us             beyond 2^53-1; the field is null
 +- UpstreamError (.provider)
    +- UpstreamTimeoutError      UPSTREAM_TIMEOUT            yes      wait
@@ -76,6 +78,18 @@ class CursorMismatchError(InvalidRequestError):
     """A cursor of another list, or of the same list with other arguments."""
 
     code = "CURSOR_MISMATCH"
+
+
+class TooManySubscriptionsError(GatewayError):
+    """A connection or an address asks for more subscriptions than it may have at once."""
+
+    code = "TOO_MANY_SUBSCRIPTIONS"
+
+
+class SubscriberTooSlowError(GatewayError):
+    """A subscription whose events are not taken was ended, so that they do not pile up."""
+
+    code = "SUBSCRIBER_TOO_SLOW"
 
 
 class IntegerOverflowError(GatewayError):

@@ -99,7 +99,11 @@ class Feed(Protocol[T]):
 
 async def heads(feed: Feed[T], scopes: Sequence[Scope], *, first: int) -> Sequence[Page[T] | UpstreamError]:
     """``Feed.first_pages`` where lists share no calls: each head by itself, side by side."""
-    return await asyncio.gather(*(or_error(feed.page(scope, first=first, after=None)) for scope in scopes))
+
+    async def head(scope: Scope) -> Page[T] | UpstreamError:
+        return await or_error(feed.page(scope, first=first, after=None))
+
+    return await asyncio.gather(*map(head, scopes))
 
 
 class Probe(Protocol):

@@ -3,15 +3,24 @@
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 
 from syncgraph.config import ProviderSettings, Settings
+from syncgraph.http.ws import MAX_BYTES
 
 GRACE_S = 20
 """For requests under way when the process is asked to stop."""
+
+WEBSOCKETS: Mapping[str, Any] = {
+    "ws": "websockets-sansio",
+    "ws_max_size": MAX_BYTES,
+    "ws_per_message_deflate": False,  # each idle socket would hold its windows
+}
+"""How uvicorn speaks WebSocket."""
 
 EXAMPLE = "{ connectors(first: 5) { nodes { name status provider { name } } sources { provider { name } status } } }"
 
@@ -21,7 +30,12 @@ def serve(app: Starlette, host: str, port: int, announce: Callable[[str], None])
     listener = _listen(host, port)
     announce(f"http://{_shown(host)}:{listener.getsockname()[1]}")
     config = uvicorn.Config(
-        app, access_log=False, log_level="warning", timeout_graceful_shutdown=GRACE_S, server_header=False
+        app,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        **WEBSOCKETS,
     )
     # uvicorn raises the signal again when all is answered; asked to stop and stopped is a success.
     for asked in (signal.SIGTERM, signal.SIGINT):

@@ -92,6 +92,13 @@ async def survey(
     return Survey(screen, [_source(one, now) for one in seen])
 
 
+async def standings_at(
+    opened: Opened, loaders: Loaders, standings: Standings, since: datetime
+) -> Sequence[SyncStanding]:
+    """How the syncs of one provider do, from its lists, by runs since ``since`` where the syncs do not tell."""
+    return (await _provider(opened, loaders, standings, since)).standings
+
+
 async def _provider(opened: Opened, loaders: Loaders, standings: Standings, since: datetime) -> _Seen:
     provider = opened.provider
     syncs, runs = await asyncio.gather(

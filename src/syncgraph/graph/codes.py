@@ -59,7 +59,7 @@ def trouble(error: UpstreamError, path: Path) -> GraphQLError:
 
 
 def of_request(error: GatewayError) -> GraphQLError:
-    """An entry in ``errors`` for a request that never came to be executed."""
+    """An entry in ``errors`` for a request that never came to be executed, or was ended."""
     return GraphQLError(str(error), extensions={"code": error.code, **_facts(error)})
 
 

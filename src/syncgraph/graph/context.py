@@ -13,6 +13,7 @@ from syncgraph.errors import UpstreamError
 from syncgraph.graph.cursors import Cursors
 from syncgraph.loaders import Loaders
 from syncgraph.standing import Standings
+from syncgraph.watch import Watches
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class Context:
     """One operation: the providers opened for it, what it looked up so far, and its ``now``.
 
     ``max_calls``: upstream calls that the operation may make. ``max_representations``: entities that a router may ask for at once.
+    ``watches``: where a subscription gets its events from.
     ``troubles``: what providers did without costing the field its value; each becomes one entry in ``errors``.
     """
 
@@ -28,6 +30,7 @@ class Context:
     now: datetime
     max_calls: int
     max_representations: int
+    watches: Watches | None = None
     loaders: Loaders = field(init=False)
     standings: Standings = field(init=False)
     troubles: dict[tuple[str, str], tuple[UpstreamError, Path]] = field(default_factory=dict)

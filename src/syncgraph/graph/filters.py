@@ -63,6 +63,7 @@ class SyncRunFilter:
     error_fingerprint: str | None = None
 
 
+Condition = Callable[[Any], bool]
 AnyFilter = ConnectorFilter | SyncFilter | SyncRunFilter
 
 
@@ -110,13 +111,45 @@ def filtered(given: AnyFilter | None, standings: Standings) -> Filtered:
         case SyncFilter():
             connectors = _keys(given.connectors, model.ConnectorKey)
             scopes = _scopes(connectors, lambda key: Scope(connector_id=key.id))
-            left = _filtered(given, _sync_conditions(given, connectors, judged), scopes)
+            of_judged = [
+                *_among(given.health, lambda row: judged.health[row.key]),
+                *_among(given.freshness, lambda row: judged.freshness[row.key]),
+            ]
+            left = _filtered(given, [*_sync_conditions(given, connectors), *of_judged], scopes)
             asks = given.health is not None or given.freshness is not None
             return replace(left, prepare=judged.syncs) if asks else left
         case SyncRunFilter():
             return _runs(given)
         case _:
             return Filtered()
+
+
+def lets_through(given: SyncRunFilter | SyncFilter | None) -> Callable[[Any], bool]:
+    """Whether one event's run, or one event's standing of a sync, fits: without a call."""
+    match given:
+        case SyncRunFilter():
+            left = _runs(given)
+            oldest = left.selection.oldest
+            return lambda run: (oldest is None or run.ordered_at >= oldest) and left.selection.keep(run)
+        case SyncFilter():
+            conditions = _standing_conditions(given)
+            return lambda standing: all(holds(standing) for holds in conditions)
+        case _:
+            return lambda _: True
+
+
+def provider_names(given: SyncRunFilter | SyncFilter | None) -> frozenset[str] | None:
+    """Whose events can fit; None: anyone's."""
+    return None if given is None or given.providers is None else frozenset(map(_provider, given.providers))
+
+
+def _standing_conditions(given: SyncFilter) -> list[Condition]:
+    of_sync = _sync_conditions(given, _keys(given.connectors, model.ConnectorKey))
+    return [
+        *_among(given.health, lambda one: one.health.status),
+        *_among(given.freshness, lambda one: one.freshness.status),
+        lambda one: all(holds(one.sync) for holds in of_sync),
+    ]
 
 
 def _runs(given: SyncRunFilter) -> Filtered:
@@ -128,9 +161,6 @@ def _runs(given: SyncRunFilter) -> Filtered:
     oldest = given.ordered_at.from_ if given.ordered_at else None
     left = _filtered(given, _run_conditions(given, connectors, syncs), scopes, oldest)
     return left if given.statuses is None else replace(left, statuses=frozenset(given.statuses))
-
-
-Condition = Callable[[Any], bool]
 
 
 def _filtered(
@@ -166,12 +196,8 @@ def _connector_conditions(given: ConnectorFilter, judged: Judged) -> list[Condit
     ]
 
 
-def _sync_conditions(
-    given: SyncFilter, connectors: Sequence[model.ConnectorKey] | None, judged: Judged
-) -> list[Condition]:
+def _sync_conditions(given: SyncFilter, connectors: Sequence[model.ConnectorKey] | None) -> list[Condition]:
     return [
-        *_among(given.health, lambda row: judged.health[row.key]),
-        *_among(given.freshness, lambda row: judged.freshness[row.key]),
         *_among(connectors, lambda row: row.connector),
         *_among(given.states, lambda row: row.state),
         *_among(None if given.enabled is None else [given.enabled], lambda row: row.enabled),

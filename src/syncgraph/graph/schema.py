@@ -9,10 +9,13 @@ from typing import Any
 import strawberry
 from graphql import (
     DocumentNode,
+    ExecutionResult,
+    Executor,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
+    create_source_event_stream,
     execute,
     get_variable_values,
 )
@@ -29,24 +32,35 @@ from syncgraph.graph.limits import MAX_ROWS, endless_field
 from syncgraph.graph.query import Query
 from syncgraph.graph.scalars import SCALARS
 from syncgraph.graph.subgraph import subgraph_sdl
+from syncgraph.graph.subscription import Subscription
 from syncgraph.graph.types.connector import Connector
 from syncgraph.graph.types.provider import Provider
 from syncgraph.graph.types.run import SyncRun
 from syncgraph.graph.types.sync import Sync
+from syncgraph.watch import Subscriber
 
 CACHED_DOCUMENTS, CACHED_LENGTH = 256, 16 * 1024
 """Documents kept parsed and validated, and the longest, in characters, that is."""
 
 
 def _schema_over(query: type[Query]) -> strawberry.Schema:
-    scalars = {**SCALARS, Representation: REPRESENTATION}
-    config = StrawberryConfig(scalar_map=scalars)
-    return strawberry.Schema(query=query, types=[Provider, Connector, Sync, SyncRun], config=config)
+    return strawberry.Schema(
+        query=query,
+        subscription=Subscription,
+        types=[Provider, Connector, Sync, SyncRun],
+        config=StrawberryConfig(scalar_map={**SCALARS, Representation: REPRESENTATION}),
+    )
 
 
 schema = _schema_over(Query)
 """As clients are shown it."""
 _core: GraphQLSchema = _schema_over(federated(subgraph_sdl(schema.as_str())))._schema  # noqa: SLF001  # Strawberry's own executor runs the first of several operations
+
+_ELSEWHERE = {
+    OperationType.QUERY: "This is a query, not a subscription.",
+    OperationType.MUTATION: "This gateway changes nothing: send a query.",
+    OperationType.SUBSCRIPTION: "Subscribe by WebSocket (graphql-transport-ws) or accept text/event-stream.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +98,56 @@ class Result:
 
 async def run(operation: Operation, context: Context) -> Result:
     """Never raises for what a client or a provider did."""
+    document = _admitted(operation, OperationType.QUERY, context)
+    return document if isinstance(document, Result) else await _executed(document, operation, context)
+
+
+def subscribe(operation: Operation, context: Context) -> Subscriber | Result:
+    """The events that the operation is about, each to be answered by ``answer``; or why there are none.
+
+    Makes no call, and so needs no account in ``context``.
+    """
+    document = _admitted(operation, OperationType.SUBSCRIPTION, context)
+    if isinstance(document, Result):
+        return document
+    executor = Executor.build(
+        _core,
+        document,
+        context_value=context,
+        raw_variable_values=dict(operation.variables or {}),
+        operation_name=operation.name,
+    )
+    if isinstance(executor, list):
+        return Result(None, [of_document(error) for error in executor], was_executed=False)
+    stream = create_source_event_stream(executor)
+    if isinstance(stream, ExecutionResult):
+        return Result(None, [present(error) for error in stream.errors or ()], was_executed=False)
+    assert isinstance(stream, Subscriber)
+    return stream
+
+
+async def answer(operation: Operation, event: object, context: Context) -> Result:
+    """What one event comes to in an operation that was admitted by ``subscribe``."""
+    document = _read(operation.query).node
+    assert document is not None
+    return await _executed(document, operation, context, event)
+
+
+def _admitted(operation: Operation, kind: OperationType, context: Context) -> DocumentNode | Result:
     document = _read(operation.query)
     if document.node is None or document.errors:
         return Result(None, [of_document(error) for error in document.errors], was_executed=False)
-    refusal = _why_not(document, operation, context)
-    if refusal is not None:
-        return refused(refusal)
+    refusal = _why_not(document, operation, kind, context)
+    return document.node if refusal is None else refused(refusal)
+
+
+async def _executed(
+    document: DocumentNode, operation: Operation, context: Context, root: object = None
+) -> Result:
     answer = execute(
         _core,
-        document.node,
+        document,
+        root_value=root,
         context_value=context,
         variable_values=dict(operation.variables or {}),
         operation_name=operation.name,
@@ -145,14 +200,16 @@ def _checked(query: str) -> Document:
     return read(_core, query)
 
 
-def _why_not(document: Document, asked: Operation, context: Context) -> GatewayError | None:
+def _why_not(
+    document: Document, asked: Operation, kind: OperationType, context: Context
+) -> GatewayError | None:
     """Why the operation that is asked for is not executed; None when it is."""
     chosen = document.operations(asked.name)
     if len(chosen) != 1:
         trouble = "has several operations; name one" if asked.name is None else "has no such operation"
         return DocumentError(f"operationName: the document {trouble}.")
-    if chosen[0].operation is not OperationType.QUERY:
-        return DocumentError("This gateway answers queries only.")
+    if chosen[0].operation is not kind:
+        return DocumentError(_ELSEWHERE[chosen[0].operation])
     assert document.node is not None
     return _too_much(document.node, chosen[0], asked.variables or {}, context)
 

@@ -48,6 +48,8 @@ WEIGHTS: Mapping[str, int] = {
     "Sync.latestSuccessfulRun": 2,
     "Sync.latestFailedRun": 2,
     "Sync.runs": 10,
+    "Subscription.syncRunChanged": 10,
+    "Subscription.syncHealthChanged": 10,
 }
 """What a field costs upstream, roughly in calls. A field without a row has GraphQL's own: 1 for an object, 0 for a value."""
 

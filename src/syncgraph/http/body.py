@@ -32,13 +32,13 @@ class BadRequest(Exception):  # noqa: N818  # it is a kind of request, not of fa
 async def operation_of(request: Request) -> Operation:
     """Raises :class:`BadRequest`."""
     if request.method != "POST":
-        return _operation(_from_query(request.scope["query_string"]))
+        return operation_in(_from_query(request.scope["query_string"]))
     content = media_types(request.headers.get("content-type", ""))
     if len(content) != 1 or content[0].name != PLAIN_JSON or not content[0].is_utf8:
         raise BadRequest(415, "Send the request as application/json, in UTF-8.", {"accept": PLAIN_JSON})
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise BadRequest(415, "Send the body without a content-encoding.", {"accept-encoding": "identity"})
-    return _operation(_decoded(await _read(request)))
+    return operation_in(_decoded(await _read(request)))
 
 
 async def _read(request: Request) -> bytes:
@@ -76,7 +76,8 @@ def _from_query(query: bytes) -> Mapping[str, Any]:
     }
 
 
-def _operation(body: Any) -> Operation:
+def operation_in(body: Any) -> Operation:
+    """Of a decoded request; raises :class:`BadRequest`."""
     if not isinstance(body, Mapping):
         raise BadRequest(400, "Send one JSON object with a query; batches are not served.")
     query, variables, name = body.get("query"), body.get("variables"), body.get("operationName")
