@@ -17,6 +17,7 @@ import pytest
 import websockets
 from graphql import build_schema, parse, validate
 from tests.gateway import Gateway, Upstreams, running
+from tests.live import live
 from tests.replay import serving
 
 from syncgraph import sandboxes
@@ -36,7 +37,7 @@ EXAMPLES: list[dict[str, Any]] = json.loads((ASSETS / "examples.json").read_text
 
 
 def name_of(example: dict[str, Any]) -> str:
-    found = re.search(r"query (\w+)", example["query"])
+    found = re.search(r"(?:query|subscription) (\w+)", example["query"])
     assert found, "an operation without a name makes a tab without one"
     return found[1]
 
@@ -110,7 +111,7 @@ async def test_the_page_can_be_turned_off():
 
 
 def test_there_are_a_few_examples_each_with_a_name_and_a_sentence():
-    assert 4 <= len(EXAMPLES) <= 6
+    assert 4 <= len(EXAMPLES) <= 7
     assert len({name_of(one) for one in EXAMPLES}) == len(EXAMPLES)
     for one in EXAMPLES:
         assert one.keys() <= {"query", "variables"}
@@ -122,6 +123,8 @@ async def test_an_example_fits_the_schema_and_runs_without_an_error(
     gateway: Gateway, example: dict[str, Any]
 ):
     assert validate(build_schema(schema.as_str()), parse(example["query"])) == []
+    if "subscription" in example["query"]:
+        return
 
     data = await gateway.data(example["query"], **example.get("variables", {}))
 
@@ -315,4 +318,25 @@ async def test_in_a_browser_the_page_runs_a_query_completes_and_opens_the_docs(t
         assert any("syncRun" in one for one in offered)
 
         assert page.hosts() == {base_url.removeprefix("http://")}
+        assert page.complaints() == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
+async def test_in_a_browser_the_page_subscribes_until_it_is_stopped(tmp_path: Path):
+    query = "subscription Runs { syncRunChanged { kind observedAt run { providerName status } } }"
+    async with live() as gateway, gateway.passing(), browser(tmp_path / "profile") as page:
+        await page.call("Page.navigate", url=f"http://{gateway.address}/graphql")
+        await page.until("!!document.querySelector('.graphiql-query-editor .view-line')")
+        await page.js(f"{EDITOR}.setValue({json.dumps(query)})")
+        await page.until(
+            "document.querySelector('.graphiql-tab-active .graphiql-tab-button').innerText.trim() === 'Runs'"
+        )
+        await page.press(".graphiql-execute-button")
+        first = json.loads(await page.until(f"{RESPONSE}.getValue()"))
+        await page.until(f"{RESPONSE}.getValue() !== {json.dumps(json.dumps(first, indent=2))}")
+        assert first["data"]["syncRunChanged"]["kind"] in {"CREATED", "UPDATED", "FINISHED"}
+
+        await page.press(".graphiql-execute-button")
+        await gateway.at_rest()
+        assert page.hosts() == {gateway.address}
         assert page.complaints() == []

@@ -24,7 +24,9 @@ from syncgraph.http import answer
 from syncgraph.http.endpoint import Endpoint
 from syncgraph.http.graphiql import Assets
 from syncgraph.http.request_ids import RequestIds
+from syncgraph.http.reserved import ReservedStreams
 from syncgraph.http.seats import Seats
+from syncgraph.http.sse import EventStreams
 from syncgraph.http.ws import Sockets
 from syncgraph.providers import PROVIDERS
 from syncgraph.upstream import transport
@@ -58,12 +60,15 @@ def create_app(
 
     live = settings.live
     seats = Seats(live.max_connections)
+    events = EventStreams(gateway.streams.open, seats)
+    reserved = ReservedStreams(events, max_subscriptions=live.max_subscriptions)
     sockets = Sockets(gateway.streams.open, seats, max_subscriptions=live.max_subscriptions)
     return Starlette(
         routes=[
             Mount("/graphql/assets", Assets()),
-            Route("/graphql", Endpoint(gateway.execute, with_graphiql=settings.server.graphiql)),
+            Route("/graphql", Endpoint(gateway.execute, events, with_graphiql=settings.server.graphiql)),
             WebSocketRoute("/graphql", sockets),
+            Route("/graphql/stream", reserved),
             Route("/", RedirectResponse("/graphql")),
         ],
         middleware=[Middleware(RequestIds)],

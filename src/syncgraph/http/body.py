@@ -31,14 +31,19 @@ class BadRequest(Exception):  # noqa: N818  # it is a kind of request, not of fa
 
 async def operation_of(request: Request) -> Operation:
     """Raises :class:`BadRequest`."""
+    return operation_in(await content_of(request))
+
+
+async def content_of(request: Request) -> Any:
+    """What it asks, decoded; raises :class:`BadRequest`."""
     if request.method != "POST":
-        return operation_in(_from_query(request.scope["query_string"]))
+        return _from_query(request.scope["query_string"])
     content = media_types(request.headers.get("content-type", ""))
     if len(content) != 1 or content[0].name != PLAIN_JSON or not content[0].is_utf8:
         raise BadRequest(415, "Send the request as application/json, in UTF-8.", {"accept": PLAIN_JSON})
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise BadRequest(415, "Send the body without a content-encoding.", {"accept-encoding": "identity"})
-    return operation_in(_decoded(await _read(request)))
+    return _decoded(await _read(request))
 
 
 async def _read(request: Request) -> bytes:

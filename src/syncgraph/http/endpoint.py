@@ -1,8 +1,6 @@
 """GraphQL over HTTP: one request in, one response out; https://graphql.github.io/graphql-over-http/draft/."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from graphql import OperationType
@@ -17,6 +15,8 @@ from syncgraph.http.accept import PLAIN_JSON, RESPONSE_JSON, MediaType, best_jso
 from syncgraph.http.answer import status_of, write
 from syncgraph.http.body import PARAMETERS, BadRequest, operation_of
 from syncgraph.http.caching import max_age_s
+from syncgraph.http.hangup import unless_gone
+from syncgraph.http.sse import EventStream, EventStreams, accepts_events, prefers_events
 
 Execute = Callable[[Operation], Awaitable[Result]]
 
@@ -24,8 +24,9 @@ Execute = Callable[[Operation], Awaitable[Result]]
 class Endpoint:
     """The ASGI application at ``/graphql``. A client that hangs up stops what was begun for it."""
 
-    def __init__(self, execute: Execute, *, with_graphiql: bool) -> None:
+    def __init__(self, execute: Execute, events: EventStreams, *, with_graphiql: bool) -> None:
         self._execute = execute
+        self._events = events
         self._with_graphiql = with_graphiql
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,21 +35,25 @@ class Endpoint:
         if response is not None:
             await response(scope, receive, send)
 
-    async def _respond(self, request: Request, receive: Receive) -> Response | None:
+    async def _respond(self, request: Request, receive: Receive) -> Response | EventStream | None:
         accepted = media_types(request.headers.get("accept", ""))
         media_type = best_json(accepted)
         if self._with_graphiql and _wants_page(request, accepted):
             return graphiql.page()
         try:
+            if request.method in {"GET", "POST"} and prefers_events(accepted):
+                return await self._events.to(request)
             _check_head(request, media_type)
             operation = await operation_of(request)
+            if accepts_events(accepted) and kind_of(operation) is OperationType.SUBSCRIPTION:
+                return self._events.of(operation)
             _check_safety(request, operation)
         except BadRequest as error:
             answer = refused(DocumentError(error.message))
             return write(request, answer, media_type or PLAIN_JSON, error.status, error.headers)
         assert media_type is not None
         operation = replace(operation, max_age_s=max_age_s(request.headers.get("cache-control", "")))
-        result = await _unless_gone(self._execute(operation), receive)
+        result = await unless_gone(self._execute(operation), receive)
         return None if result is None else write(request, result, media_type, status_of(result, media_type))
 
 
@@ -77,22 +82,3 @@ def _wants_page(request: Request, accepted: Sequence[MediaType]) -> bool:
         and quality_of("text/html", accepted) >= quality_of(PLAIN_JSON, accepted)
         and not PARAMETERS & request.query_params.keys()
     )
-
-
-async def _unless_gone(work: Awaitable[Result], receive: Receive) -> Result | None:
-    """The result, or None when the client hung up first; then the work has been cancelled and is over."""
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_hung_up(receive))
-    try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
-    finally:
-        for task in (working, gone):
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(working, gone, return_exceptions=True)
-
-
-async def _hung_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -19,12 +19,21 @@ class Seats:
     @contextmanager
     def taken(self, scope: Scope) -> Iterator[None]:
         """One seat until the end; raises :class:`TooManySubscriptionsError` when none is free."""
-        address = scope["client"][0] if scope.get("client") else ""
-        if self._taken[address] >= self._limit:
-            raise TooManySubscriptionsError("This address has too many connections for subscriptions open.")
-        self._taken[address] += 1
+        address = self.take(scope)
         try:
             yield
         finally:
-            self._taken[address] -= 1
-            self._taken += Counter()  # forgets addresses without any
+            self.give_back(address)
+
+    def take(self, scope: Scope) -> str:
+        """The address, to give the seat back for."""
+        address: str = scope["client"][0] if scope.get("client") else ""
+        if self._taken[address] >= self._limit:
+            raise TooManySubscriptionsError("This address has too many connections for subscriptions open.")
+        self._taken[address] += 1
+        return address
+
+    def give_back(self, address: str) -> None:
+        self._taken[address] -= 1
+        if not self._taken[address]:
+            del self._taken[address]
