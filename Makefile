@@ -36,8 +36,9 @@ fix: .venv/.dev ## format and apply the safe fixes
 schema: .venv/.dev ## print the schema after a change
 	@$(BIN)/syncgraph schema > schema.graphql.new && mv schema.graphql.new schema.graphql
 
-bench: .venv/.dev ## profile 500 runs with 15 fields
+bench: .venv/.dev ## profile 500 runs with 15 fields; what 1,000 subscribers cost
 	@$(BIN)/python bench/profile_runs.py
+	@$(BIN)/python bench/subscribers.py
 
 clean:
 	rm -rf .venv .uv

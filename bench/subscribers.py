@@ -159,7 +159,7 @@ async def main() -> None:
     print("|---:|---:|---:|---:|---:|")
     for subscribers, sockets in ((1, 1), (SUBSCRIBERS, 1), (SUBSCRIBERS, SUBSCRIBERS)):
         calls, kib, took = await measured(subscribers, sockets)
-        memory = f"{kib:.1f}" if subscribers > 1 else "–"
+        memory = f"{kib:.1f}" if subscribers > 1 else "-"
         print(f"| {subscribers:,} | {sockets:,} | {calls} | {memory} | {took:.2f} |", flush=True)
 
 

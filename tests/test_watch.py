@@ -74,6 +74,14 @@ def test_polls_are_frequent_while_something_runs_and_rare_after_failures(is_acti
     assert Pace(5.0, 60.0).pause_s(is_active=is_active, failures=failures) == expected_s
 
 
+@pytest.mark.parametrize(
+    ("calls", "limit", "expected_s"),
+    [(7, 10, 84.0), (7, 100, 8.4), (1, 1000, 5.0), (7, None, 5.0), (7, 0, 5.0)],
+)
+def test_polls_use_half_of_a_told_limit_at_most(calls, limit, expected_s):
+    assert Pace(5.0, 60.0).pause_s(is_active=True, calls=calls, limit=limit) == pytest.approx(expected_s)
+
+
 def test_a_slow_pace_is_not_quickened_by_failures():
     assert Pace(5.0, 3600.0).pause_s(is_active=False, failures=9) == 3600.0
 
@@ -271,6 +279,26 @@ async def test_only_the_providers_of_a_filter_are_asked():
         await asked(gateway, "timbal", 6)
 
         assert {call.split()[0] for call in gateway.upstreams.sent} == {"timbal"}
+
+
+async def test_how_a_sync_does_costs_an_event_no_call():
+    """It is what the poll found, not judged anew."""
+    costs = {}
+    for extra in ("", "health { status reasons { code } } freshness { status }"):
+        async with live(live=SELDOM) as gateway, gateway.client() as client:
+            await client.subscribe(
+                'subscription { syncHealthChanged(filter: {providers: ["UHJvdmlkZXI6dGltYmFs"]}) { current sync { id '
+                f"{extra} }} }} }}"
+            )
+            await asked(gateway, "timbal", 3)
+            gateway.upstreams.now += timedelta(minutes=9)
+            await poll_anew(client)
+            event = (await client.next())["payload"]["data"]["syncHealthChanged"]
+            assert event["sync"].get("health", {"status": event["current"]})["status"] == event["current"]
+            await gateway.at_rest()
+            costs[extra] = sorted(gateway.upstreams.sent)
+
+    assert len(set(map(tuple, costs.values()))) == 1
 
 
 async def test_a_filter_on_health_and_names_is_about_syncs_as_they_are_now():

@@ -52,6 +52,8 @@ class Standings:
         self._connectors: Loader[ConnectorKey, Connector | None] = Loader(self._find_connectors)
         self._known: dict[SyncKey, Newest] = {}
         self._links: dict[ConnectorKey, Connector] = {}
+        self.told: dict[SyncKey, SyncStanding] = {}
+        """How those do that were judged already, by somebody else."""
         self.troubles: dict[SyncKey, UpstreamError] = {}
         """What stood in the way of knowing how a sync does."""
 
@@ -85,6 +87,8 @@ class Standings:
 
     async def of(self, sync: Sync) -> SyncStanding:
         """Never raises for what a provider did: it cannot be reached then."""
+        if sync.key in self.told:
+            return self.told[sync.key]
         newest, connector = await asyncio.gather(self.newest(sync), self._connector(sync))
         freshness = self.judged(sync, newest)
         error = newest.error or (connector if isinstance(connector, UpstreamError) else None)

@@ -26,6 +26,8 @@ MAX_WAITING = 256
 """Events that may wait for a subscriber when a poll brings more; one further behind is dropped."""
 
 LONGEST_BACKOFF_S = 300.0
+QUOTA_SHARE, QUOTA_WINDOW_S = 0.5, 60.0
+"""Of a limit that a provider tells, what polls may use; every provider that tells one counts by the minute."""
 JITTER = 0.2
 """Of a pause, up or down, so that many gateways do not ask at the same instants."""
 
@@ -50,9 +52,13 @@ class Pace:
     running_s: float
     idle_s: float
 
-    def pause_s(self, *, is_active: bool, failures: int) -> float:
-        """``failures``: polls in a row that failed."""
+    def pause_s(
+        self, *, is_active: bool, failures: int = 0, calls: int = 0, limit: int | None = None
+    ) -> float:
+        """``failures``: polls in a row that failed. ``calls``: of one poll; ``limit``: what the provider allows in a minute."""
         usual = self.running_s if is_active else self.idle_s
+        if limit:
+            usual = max(usual, calls * QUOTA_WINDOW_S / (limit * QUOTA_SHARE))
         if not failures:
             return usual
         return max(usual, min(self.running_s * 2.0 ** min(failures, 16), LONGEST_BACKOFF_S))
@@ -236,9 +242,17 @@ class Watch:
             error = await self._look(opened, wanted, now) or opened.meter.used.error
             self._compare_provider(opened)
         self._failures = self._failures + 1 if error else 0
-        is_active = bool(self._runs.active()) or self._health_is_active
-        wait_s = (error.retry_after - now).total_seconds() if error and error.retry_after else 0.0
-        return max(self._pace.pause_s(is_active=is_active, failures=self._failures), wait_s)
+        asked_s = (error.retry_after - now).total_seconds() if error and error.retry_after else 0.0
+        return max(self._pause_s(opened), asked_s)
+
+    def _pause_s(self, opened: Opened) -> float:
+        told = opened.provider.health().rate_limit
+        return self._pace.pause_s(
+            is_active=bool(self._runs.active()) or self._health_is_active,
+            failures=self._failures,
+            calls=opened.meter.calls,
+            limit=told.limit if told else None,
+        )
 
     async def _look(self, opened: Opened, wanted: frozenset[Topic], now: datetime) -> UpstreamError | None:
         if wanted <= {Topic.PROVIDER}:

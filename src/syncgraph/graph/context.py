@@ -9,6 +9,7 @@ from graphql.pyutils import Path
 from strawberry.types import Info as StrawberryInfo
 
 from syncgraph.accounts import Opened
+from syncgraph.domain.changes import RunEvent, SyncHealthEvent
 from syncgraph.errors import UpstreamError
 from syncgraph.graph.cursors import Cursors
 from syncgraph.loaders import Loaders
@@ -39,6 +40,15 @@ class Context:
         providers = {name: opened.provider for name, opened in self.opened.items()}
         self.loaders = Loaders(providers)
         self.standings = Standings(providers, self.loaders, self.now)
+
+    def remember(self, event: object) -> None:
+        """What an event tells is not looked up again."""
+        match event:
+            case RunEvent(run=run):
+                self.loaders.prime([run])
+            case SyncHealthEvent(standing=standing):
+                self.loaders.prime([standing.sync])
+                self.standings.told[standing.sync.key] = standing
 
     def report(self, error: UpstreamError, path: Path) -> None:
         """Say once per provider and code what went wrong; the first place it was seen at stands for all."""

@@ -55,6 +55,7 @@ class Streams:
 
     async def _answer(self, news: News, operation: Operation) -> bytes:
         async with self._open_context() as context:
+            context.remember(news.event)
             result = await answer(operation, news.event, context)
         return msgspec.json.encode(result.body())
 

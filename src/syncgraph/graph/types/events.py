@@ -47,7 +47,7 @@ class SyncHealthEvent:
     sync: Any = strawberry.field(
         resolver=changed_sync,
         graphql_type=Sync,
-        description="Its `health` says why; asked for here, it is judged anew, with upstream calls as in a query.",
+        description="As it is now; its `health` says why.",
     )
     previous: health.HealthStatus
     current: health.HealthStatus = strawberry.field(resolver=current_health)

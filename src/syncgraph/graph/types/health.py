@@ -145,6 +145,8 @@ def provider_health(provider: strawberry.Parent[ports.Provider]) -> ports.Provid
 
 def sync_freshness(sync: strawberry.Parent[model.Sync], info: Info) -> Any:
     standings = info.context.standings
+    if sync.key in standings.told:
+        return standings.told[sync.key].freshness
     newest = standings.at_hand(sync)
     return _freshness(sync, info) if newest is None else standings.judged(sync, newest)
 
