@@ -103,6 +103,12 @@ def by_external_id(id: str) -> str:
     return f"{FIELDS[kind]}(provider: {json.dumps(provider)}, externalId: {json.dumps(its)}) {{ externalId }}"
 
 
+def by_keys(some: Sequence[str]) -> str:
+    kinds = [ids._unpack(one).partition(":")[0] for one in some]
+    named = [f'{{__typename: "{kind}", id: "{one}"}}' for kind, one in zip(kinds, some, strict=True)]
+    return f"_entities(representations: [{', '.join([*named, '{}'])}]) {{ __typename }}"
+
+
 def operations(provider: str, generation: str) -> st.SearchStrategy[str]:
     """Short ones, of things and lists alike: what is counted twice shows where little else is read."""
     strangers = [one for one in STRANGERS if ids._unpack(one).split(":")[1] in {provider, "nobody"}]
@@ -113,6 +119,7 @@ def operations(provider: str, generation: str) -> st.SearchStrategy[str]:
             lambda some: f"nodes(ids: {json.dumps([*some, 'no id'])}) {{ id }}"
         ),
         some_id.map(lambda one: f"node(id: {json.dumps(one)}) {{ id }}"),
+        st.lists(some_id, max_size=5).map(by_keys),
         some_id.map(by_external_id),
         st.sampled_from(LISTS),
     )
