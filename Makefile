@@ -5,7 +5,7 @@ UV_VERSION = 0.13.9
 BIN = .venv/bin
 UV = UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv .uv/bin/uv
 
-.PHONY: serve test test-deep test-faults test-clients check fix schema bench clean
+.PHONY: serve test test-deep test-faults test-clients check fix schema bench bench-overload clean
 
 serve: .venv/.runtime ## start the gateway with the embedded sandbox of all providers
 	@exec $(BIN)/syncgraph serve --port $(PORT)
@@ -39,6 +39,9 @@ schema: .venv/.dev ## print the schema after a change
 bench: .venv/.dev ## profile 500 runs with 15 fields; what 1,000 subscribers cost
 	@$(BIN)/python bench/profile_runs.py
 	@$(BIN)/python bench/subscribers.py
+
+bench-overload: .venv/.dev ## the most the gateway does, and what becomes of ten times as much (about 2 minutes)
+	@$(BIN)/python bench/overload.py
 
 clean:
 	rm -rf .venv .uv

@@ -113,9 +113,13 @@ def replay(
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[str]:
-    """The base URL of ``app`` on a real socket of this machine. It listens before the server runs: no waiting."""
-    config = uvicorn.Config(app, log_config=None, ws="none", lifespan="auto", timeout_graceful_shutdown=1)
+async def serving(app: ASGIApp, **changes: Any) -> AsyncIterator[str]:
+    """The base URL of ``app`` on a real socket of this machine. It listens before the server runs: no waiting.
+
+    ``changes`` to how uvicorn is configured.
+    """
+    usual = {"log_config": None, "ws": "none", "lifespan": "auto", "timeout_graceful_shutdown": 1}
+    config = uvicorn.Config(app, **{**usual, **changes})
     server = uvicorn.Server(config)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))

@@ -467,7 +467,7 @@ def test_serve_prints_its_address_and_a_query_that_works_when_pasted():
 
 
 def test_asked_to_stop_by_sigterm_serve_ends_well():
-    with started("serve", "--port", "0") as (process, said):
+    with started("serve", "--port", "0", env={"SYNCGRAPH_DRAIN_DELAY_S": "0"}) as (process, said):
         assert httpx2.get(url_in(said), timeout=PATIENCE_S).status_code < 500
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=PATIENCE_S)

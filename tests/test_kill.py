@@ -60,7 +60,9 @@ class Stage:
             said[said.index("[providers.") :].strip() + "\nattempt_timeout_s = 60" for said in told.values()
         ]
         config = self.folder / "syncgraph.toml"
-        config.write_text("\n\n".join(["[server]\noperation_timeout_s = 120", NOTHING_KEPT, *tables]))
+        config.write_text(
+            "\n\n".join(["[server]\noperation_timeout_s = 120\nmax_wait_s = 60", NOTHING_KEPT, *tables])
+        )
 
     def restart(self, name: str) -> None:
         """At the same address."""

@@ -20,7 +20,9 @@ from syncgraph.graph.context import Context
 from syncgraph.graph.cursors import Cursors
 from syncgraph.graph.schema import Operation, Result, run
 from syncgraph.graph.streams import Streams
-from syncgraph.http import answer
+from syncgraph.http import answer, probes
+from syncgraph.http.admission import Admission
+from syncgraph.http.drain import Drain, Drained
 from syncgraph.http.endpoint import Endpoint
 from syncgraph.http.graphiql import Assets
 from syncgraph.http.request_ids import RequestIds
@@ -48,10 +50,18 @@ def utc_now() -> datetime:
 
 
 def create_app(
-    settings: Settings, *, connect: Connect = transport.connect, clock: Clock = utc_now
+    settings: Settings,
+    *,
+    connect: Connect = transport.connect,
+    clock: Clock = utc_now,
+    drain: Drain | None = None,
 ) -> Starlette:
-    """The whole gateway as an ASGI application; its lifespan closes the connections."""
+    """The whole gateway as an ASGI application; its lifespan closes the connections.
+
+    ``drain``: how a server tells it that the process is asked to stop.
+    """
     gateway = Gateway(settings, connect=connect, clock=clock)
+    drain = drain or Drain()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -62,16 +72,20 @@ def create_app(
     seats = Seats(live.max_connections)
     events = EventStreams(gateway.streams.open, seats)
     reserved = ReservedStreams(events, max_subscriptions=live.max_subscriptions)
+    endpoint = Admission(
+        Endpoint(gateway.execute, events, with_graphiql=settings.server.graphiql), settings.server
+    )
     sockets = Sockets(gateway.streams.open, seats, max_subscriptions=live.max_subscriptions)
     return Starlette(
         routes=[
             Mount("/graphql/assets", Assets()),
-            Route("/graphql", Endpoint(gateway.execute, events, with_graphiql=settings.server.graphiql)),
+            Route("/graphql", endpoint),
             WebSocketRoute("/graphql", sockets),
             Route("/graphql/stream", reserved),
             Route("/", RedirectResponse("/graphql")),
+            *probes.routes(drain, endpoint),
         ],
-        middleware=[Middleware(RequestIds)],
+        middleware=[Middleware(RequestIds), Middleware(Drained, drain)],
         exception_handlers={Exception: answer.of_bug},
         lifespan=lifespan,
     )

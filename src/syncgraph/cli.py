@@ -15,9 +15,10 @@ from rich.live import Live
 from starlette.applications import Starlette
 
 from syncgraph import app, config, report, sandboxes, screen, serving
-from syncgraph.config import ConfigError, Settings
+from syncgraph.config import ConfigError, ServerSettings, Settings
 from syncgraph.graph.schema import schema
 from syncgraph.graph.subgraph import subgraph_sdl
+from syncgraph.http.drain import Drain
 from syncgraph.providers import PROVIDERS
 from syncgraph.telemetry import logs
 from syncgraph.upstream import transport
@@ -58,9 +59,13 @@ def serve(
     """Serve the gateway; GraphiQL is at the same address in a browser."""
     logs.configure()
     settings, connect = _configured(config_file, _clock(now))
-    host, port = host or settings.server.host, settings.server.port if port is None else port
-    gateway = app.create_app(settings, connect=connect, clock=_clock(now))
-    _serve(gateway, host, port, lambda url: serving.welcome(f"{url}/graphql", settings))
+    given = {"host": host, "port": port}
+    server = settings.server.model_copy(
+        update={key: value for key, value in given.items() if value is not None}
+    )
+    drain = Drain()
+    gateway = app.create_app(settings, connect=connect, clock=_clock(now), drain=drain)
+    _serve(gateway, server, lambda url: serving.welcome(f"{url}/graphql", settings), drain)
 
 
 @cli.command()
@@ -87,7 +92,8 @@ def sandbox(
     its = sandboxes.SANDBOXES[name]
     sized = {} if runs is None else {"runs": runs}
     upstream = its.app(clock=_clock(now), contract=contract, limits=limits, **sized)
-    _serve(upstream, "127.0.0.1", port or 0, lambda url: serving.sandbox_welcome(name, url, its.KEY, table))
+    server = ServerSettings(port=port or 0)
+    _serve(upstream, server, lambda url: serving.sandbox_welcome(name, url, its.KEY, table))
 
 
 @cli.command()
@@ -214,16 +220,16 @@ def _clock(now: datetime | None) -> app.Clock:
     return lambda: frozen
 
 
-def _serve(served: Starlette, host: str, port: int, welcome: Callable[[str], str]) -> None:
+def _serve(
+    served: Starlette, server: ServerSettings, welcome: Callable[[str], str], drain: Drain | None = None
+) -> None:
+    def announce(url: str) -> None:
+        out.print(welcome(url), highlight=False, soft_wrap=True, markup=False)
+
     try:
-        serving.serve(
-            served,
-            host,
-            port,
-            lambda url: out.print(welcome(url), highlight=False, soft_wrap=True, markup=False),
-        )
+        serving.serve(served, server, announce, drain=drain)
     except OSError as error:
-        _stop(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.")
+        _stop(f"Cannot listen on {error.filename}: {error.strerror}. Choose another with --port.")
 
 
 def _stop(message: str) -> NoReturn:

@@ -171,15 +171,30 @@ class ProviderSettings(Strict):
 
 
 class ServerSettings(Strict):
-    """Where the gateway listens and how long an operation may take."""
+    """Where the gateway listens, how much it does at once, and how long everything may take (docs/operations.md)."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    ops_port: int | None = Field(default=None, ge=0, le=65535)
     operation_timeout_s: float = Field(default=15.0, gt=0, le=300)
     max_upstream_calls: int = Field(default=200, ge=1, le=10_000)
     replicas: int = Field(default=1, ge=1, le=1000)
     max_representations: int = Field(default=200, ge=1, le=1000)
     graphiql: bool = True
+    max_operations: int = Field(default=256, ge=1, le=10_000)
+    max_waiting: int = Field(default=1000, ge=1, le=10_000)
+    max_wait_s: float = Field(default=10.0, gt=0, le=60)
+    receive_timeout_s: float = Field(default=10.0, gt=0, le=300)
+    send_timeout_s: float = Field(default=30.0, gt=0, le=300)
+    keep_alive_timeout_s: int = Field(default=65, ge=1, le=3600)
+    drain_delay_s: float = Field(default=5.0, ge=0, le=300)
+    shutdown_timeout_s: float = Field(default=20.0, gt=0, le=600)
+
+    @model_validator(mode="after")
+    def _drains_in_time(self) -> "ServerSettings":
+        if self.drain_delay_s >= self.shutdown_timeout_s:
+            raise PydanticCustomError("drain", "drain_delay_s: must be less than shutdown_timeout_s")
+        return self
 
 
 class CacheSettings(Strict):

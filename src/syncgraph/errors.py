@@ -7,6 +7,9 @@ GatewayError                    code                        retry?   who acts
 |  +- NotFoundError             NOT_FOUND                   no       the caller     an id of `nodes`, or a key of `_entities`, that names nothing
 |  +- InvalidCursorError        BAD_CURSOR                  no       the caller
 |  +- CursorMismatchError       CURSOR_MISMATCH             no       the caller     a cursor of other arguments or another list
+|  +- RequestTimeoutError       REQUEST_TIMEOUT             no       the caller     the request did not arrive whole in time
++- OverloadedError              OVERLOADED                  yes      wait           more at once than this process keeps up with
++- ShuttingDownError            SHUTTING_DOWN               yes      wait           the process ends; another one answers
 +- TooManySubscriptionsError    TOO_MANY_SUBSCRIPTIONS      no       the caller     more than one connection or one address may have
 +- SubscriberTooSlowError       SUBSCRIBER_TOO_SLOW         no       the caller     a subscription that does not take its events
 +- IntegerOverflowError         INTEGER_OVERFLOW            no       us             beyond 2^53-1; the field is null
@@ -42,6 +45,7 @@ class GatewayError(Exception):
     """Something that a client is told about, by ``code``; the message is for people and may change."""
 
     code = INTERNAL
+    retryable = False
 
 
 class InvalidRequestError(GatewayError):
@@ -80,6 +84,26 @@ class CursorMismatchError(InvalidRequestError):
     code = "CURSOR_MISMATCH"
 
 
+class RequestTimeoutError(InvalidRequestError):
+    """The request began and did not arrive whole in time."""
+
+    code = "REQUEST_TIMEOUT"
+
+
+class OverloadedError(GatewayError):
+    """Refused before it was read: more is asked at once than this process keeps up with."""
+
+    code = "OVERLOADED"
+    retryable = True
+
+
+class ShuttingDownError(GatewayError):
+    """Cut off, since the process ends."""
+
+    code = "SHUTTING_DOWN"
+    retryable = True
+
+
 class TooManySubscriptionsError(GatewayError):
     """A connection or an address asks for more subscriptions than it may have at once."""
 
@@ -107,7 +131,6 @@ class UpstreamError(GatewayError):
     """
 
     code = "UPSTREAM_UNAVAILABLE"
-    retryable = False
 
     def __init__(
         self,

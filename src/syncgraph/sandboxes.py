@@ -1,5 +1,6 @@
 """All sandboxes: embedded in the gateway, or one of them served over a socket."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
@@ -45,7 +46,21 @@ def settings(contracts: Mapping[str, str] | None = None, *, server: ServerSettin
 
 def connect(clock: Clock) -> Callable[[ProviderSettings], httpx2.AsyncBaseTransport]:
     """Reaches the sandboxes inside this process, without a socket."""
-    return lambda its: httpx2.ASGITransport(SANDBOXES[its.kind].app(clock=clock, contract=its.contract))
+    turn = asyncio.Lock()
+    return lambda its: _Embedded(SANDBOXES[its.kind].app(clock=clock, contract=its.contract), turn)
+
+
+class _Embedded(httpx2.ASGITransport):
+    """Answers in turn, and lets the event loop turn in between: it is the gateway's own, which serves others meanwhile."""
+
+    def __init__(self, app: Starlette, turn: asyncio.Lock) -> None:
+        super().__init__(app)
+        self._turn = turn
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        async with self._turn:
+            await asyncio.sleep(0)
+            return await super().handle_async_request(request)
 
 
 def default_contract(kind: str) -> str:
