@@ -13,8 +13,8 @@ serve: .venv/.runtime ## start the gateway with the embedded sandbox of all prov
 test: .venv/.dev ## run the tests
 	@$(BIN)/python -m pytest -n 2 --ignore=tests/clients --ignore=tests/deep --ignore=tests/faults
 
-test-deep: .venv/.dev ## the engine's invariants with 4,000 examples each, and 10,000 runs walked (about 10 minutes)
-	@SYNCGRAPH_EXAMPLES=4000 $(BIN)/python -m pytest -n 2 tests/test_engine.py tests/deep
+test-deep: .venv/.dev ## the invariants of lists and upstream policies with many examples, and 10,000 runs walked (about 10 minutes)
+	@SYNCGRAPH_EXAMPLES=4000 $(BIN)/python -m pytest -n 2 tests/test_engine.py tests/test_policies.py tests/test_quota_hour.py tests/deep
 
 test-faults: .venv/.dev ## every fault at every provider: the matrix of docs/reliability.md (a few minutes)
 	@$(BIN)/python -m pytest -n 2 tests/faults

@@ -24,7 +24,7 @@ def down():
 
 
 def test_nothing_was_seen_before_the_first_call():
-    health = Seen().health({}, circuit=CLOSED, at=0, now=NOW)
+    health = Seen().health(None, circuit=CLOSED, at=0, now=NOW)
 
     assert health.status is ProviderHealthStatus.UNKNOWN
     assert (health.success_rate, health.latency, health.last_error, health.last_success_at) == (None,) * 4
@@ -36,13 +36,13 @@ def test_the_last_five_minutes_count():
     seen.succeeded(at=2, took_s=0.25, now=NOW + timedelta(seconds=1))
     seen.succeeded(at=3, took_s=0.75, now=NOW + timedelta(seconds=2))
 
-    soon = seen.health({}, circuit=CLOSED, at=4, now=NOW)
+    soon = seen.health(None, circuit=CLOSED, at=4, now=NOW)
     assert (soon.status, soon.success_rate) == (ProviderHealthStatus.DEGRADED, 2 / 3)
     assert soon.latency is not None
     assert (soon.latency.p50, soon.latency.count) == (0.5, 2)
-    later = seen.health({}, circuit=CLOSED, at=1 + WINDOW_S, now=NOW)
+    later = seen.health(None, circuit=CLOSED, at=1 + WINDOW_S, now=NOW)
     assert (later.status, later.success_rate) == (ProviderHealthStatus.UP, 1.0)
-    much_later = seen.health({}, circuit=CLOSED, at=3 + WINDOW_S, now=NOW)
+    much_later = seen.health(None, circuit=CLOSED, at=3 + WINDOW_S, now=NOW)
     assert (much_later.status, much_later.success_rate) == (ProviderHealthStatus.UNKNOWN, None)
     assert much_later.last_success_at == NOW + timedelta(seconds=2)
     assert str(much_later.last_error) == "The provider cannot be reached."
@@ -52,7 +52,7 @@ def test_that_a_thing_is_not_there_is_a_success():
     seen = Seen()
     seen.failed(UpstreamNotFoundError("No.", provider="den"), at=1, took_s=1, now=NOW)
 
-    assert seen.health({}, circuit=CLOSED, at=1, now=NOW).status is ProviderHealthStatus.UP
+    assert seen.health(None, circuit=CLOSED, at=1, now=NOW).status is ProviderHealthStatus.UP
 
 
 def test_a_provider_that_asked_to_wait_is_rate_limited_until_then_or_until_it_answers():
@@ -63,14 +63,14 @@ def test_a_provider_that_asked_to_wait_is_rate_limited_until_then_or_until_it_an
     seen.failed(down(), at=2, took_s=1, now=NOW)
     seen.failed(asked, at=3, took_s=1, now=NOW)
 
-    waiting = seen.health({}, circuit=CLOSED, at=4, now=NOW)
+    waiting = seen.health(None, circuit=CLOSED, at=4, now=NOW)
     assert (waiting.status, waiting.rate_limit) == (
         ProviderHealthStatus.RATE_LIMITED,
         RateLimit(reset_at=until),
     )
-    assert seen.health({}, circuit=CLOSED, at=4, now=until).rate_limit is None
+    assert seen.health(None, circuit=CLOSED, at=4, now=until).rate_limit is None
     seen.succeeded(at=5, took_s=1, now=NOW)
-    assert seen.health({}, circuit=CLOSED, at=5, now=NOW).rate_limit is None
+    assert seen.health(None, circuit=CLOSED, at=5, now=NOW).rate_limit is None
 
 
 def test_what_is_remembered_does_not_grow_and_holds_no_request():
@@ -94,7 +94,7 @@ def test_what_is_remembered_does_not_grow_and_holds_no_request():
     request = fail(seen)
     gc.collect()
 
-    latency = seen.health({}, circuit=CLOSED, at=1, now=NOW).latency
+    latency = seen.health(None, circuit=CLOSED, at=1, now=NOW).latency
     assert latency is not None
     assert latency.count == MOST - 1
     assert request() is None
@@ -116,4 +116,4 @@ def test_what_is_remembered_does_not_grow_and_holds_no_request():
     ids=["none", "wait", "time", "unlimited", "no number", "too long", "beyond 32 bits", "far ahead", "long"],
 )  # fmt: skip
 def test_the_newest_answer_tells_the_limit(headers, told):
-    assert rate_limit(headers, None, NOW) == told
+    assert rate_limit(headers, NOW) == told

@@ -1,5 +1,6 @@
 """How old an answer may be, as a client asks for it by header, and how old it is, as it is told (RFC 9111)."""
 
+import math
 import re
 
 from syncgraph.graph.schema import Result
@@ -20,4 +21,5 @@ def caching(result: Result) -> dict[str, str]:
     """Headers of an answer that may be kept by its client, for as long as what it was made from is fresh."""
     if result.max_age_s is None:
         return {}
-    return {"cache-control": f"private, max-age={int(result.max_age_s)}", "age": str(int(result.age_s))}
+    age_s = math.ceil(result.age_s)  # with the other rounded down: never fresh for longer than it is
+    return {"cache-control": f"private, max-age={int(result.max_age_s)}", "age": str(age_s)}

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 
+from syncgraph.ports import RateLimit
 from syncgraph.upstream.answer import Dialect
 from syncgraph.upstream.breaker import Breaker
 from syncgraph.upstream.budget import RetryBudget
@@ -35,6 +36,14 @@ class Patience:
     stale_if_error_s: float = 0.0
 
 
+@dataclass(slots=True)
+class Refresh:
+    """An answer that is to be read anew. ``wanted_at``: when somebody last met it old, on the event loop's clock."""
+
+    wanted_at: float
+    task: asyncio.Task[None] = field(init=False)
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -44,7 +53,8 @@ class Account:
     """One configured account at one base URL, with one credential.
 
     ``accepted_at``: when the credential last was, on the event loop's clock. ``doubted_until``: it was then refused in
-    words that may only mean "too often"; a refusal of a call that began after this is meant.
+    words that may only mean "too often"; a refusal of a call that began after this is meant. ``told``: of its limit, by
+    the newest answer.
     """
 
     name: str
@@ -60,6 +70,7 @@ class Account:
     accepted_at: float | None = None
     doubted_until: float | None = None
     last_headers: Mapping[str, str] = field(default_factory=dict)
+    told: RateLimit | None = None
     seen: Seen = field(default_factory=Seen)
     breaker: Breaker = field(default_factory=Breaker)
     retries: RetryBudget = field(default_factory=RetryBudget)
@@ -67,7 +78,7 @@ class Account:
     slots: asyncio.Semaphore = field(init=False)
     turns: Turns = field(init=False)
     shelf: Shelf = field(init=False)
-    _refreshes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _refreshes: dict[str, Refresh] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.slots = asyncio.Semaphore(self.patience.concurrency)
@@ -80,16 +91,19 @@ class Account:
             keep_s=self.patience.stale_if_error_s,
         )
 
-    def refresh(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def refresh(self, name: str, work: Callable[[Refresh], Coroutine[Any, Any, None]]) -> None:
         """Read the answer ``name`` anew when its turn comes, whoever wants it; once at a time."""
-        if name in self._refreshes or len(self._refreshes) >= MAX_REFRESHES:
-            return
-        task = asyncio.create_task(work())
-        self._refreshes[name] = task
-        task.add_done_callback(lambda _: self._refreshes.pop(name, None))
+        wanted_at = asyncio.get_running_loop().time()
+        under_way = self._refreshes.get(name)
+        if under_way is not None:
+            under_way.wanted_at = wanted_at
+        elif self.memory.max_bytes and len(self._refreshes) < MAX_REFRESHES:
+            refresh = self._refreshes[name] = Refresh(wanted_at)
+            refresh.task = asyncio.create_task(work(refresh))
+            refresh.task.add_done_callback(lambda _: self._refreshes.pop(name, None))
 
     async def aclose(self) -> None:
-        refreshes = list(self._refreshes.values())
+        refreshes = [refresh.task for refresh in self._refreshes.values()]
         for task in refreshes:
             task.cancel()
         await asyncio.gather(*refreshes, return_exceptions=True)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
@@ -18,7 +17,7 @@ from syncgraph.errors import (
     UpstreamRateLimitedError,
     UpstreamUnavailableError,
 )
-from syncgraph.upstream.quota import rate_limit
+from syncgraph.upstream.quota import http_date, rate_limit
 
 _MANY_DIGITS = 9
 MAX_RETRY_AFTER = timedelta(hours=1)
@@ -133,15 +132,6 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> datetime | None:
 
 def _next_window(headers: Mapping[str, str], now: datetime) -> datetime | None:
     """When the provider's own count of calls begins anew, as a refusal tells it; None: it does not, or it has begun."""
-    told = rate_limit(headers, None, now)
+    told = rate_limit(headers, now)
     at = None if told is None else told.reset_at
     return None if at is None or at <= now else min(at, now + MAX_RETRY_AFTER)
-
-
-def http_date(value: str) -> datetime | None:
-    """An HTTP date; None when it is not one."""
-    try:
-        parsed = parsedate_to_datetime(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return parsed if parsed.tzinfo is not None else None

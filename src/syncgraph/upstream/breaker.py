@@ -69,7 +69,7 @@ class Breaker:
             self._count(at, went_well=outcome is Outcome.WELL)
 
     def wait_s(self, at: float) -> float:
-        """Until a call may be admitted again."""
+        """Until a call may be admitted again, unless the one that is on its way then fails."""
         return 0.0 if self._open_until is None else max(0.0, self._open_until - at)
 
     def _count(self, at: float, *, went_well: bool) -> None:

@@ -67,9 +67,7 @@ class Upstream:
         """As seen in all requests; costs no call."""
         at = asyncio.get_running_loop().time()
         account, ledger = self._account, self._account.ledger
-        seen = account.seen.health(
-            account.last_headers, circuit=account.breaker.state(at), at=at, now=self._now
-        )
+        seen = account.seen.health(account.told, circuit=account.breaker.state(at), at=at, now=self._now)
         if seen.rate_limit is not None or ledger.configured is None:
             return seen
         return replace(seen, rate_limit=RateLimit(limit=ledger.configured, remaining=ledger.remaining(at)))

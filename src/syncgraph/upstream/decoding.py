@@ -11,7 +11,7 @@ T = TypeVar("T")
 MOST_LEFT_OUT = 20
 """Rows of one answer; one with more is another shape, not one with mistakes."""
 
-_ROW = re.compile(r" - at `\$((?:\.\w+)?)\[(\d+)\]")
+_ROW = re.compile(r" - at `\$((?:\.\w+)?)\[(\d+)\][^`]*`\Z")
 """Where msgspec says that a value of another shape is: in a row of the answer, or of one of its fields."""
 
 

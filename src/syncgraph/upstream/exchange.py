@@ -3,9 +3,10 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Generic, TypeVar
+from datetime import datetime, timedelta
+from typing import Generic, NamedTuple, TypeVar
 
 import aiohttp
 import httpx2
@@ -42,17 +43,24 @@ _BREAKS = (UpstreamTimeoutError, UpstreamUnavailableError, UpstreamContractError
 """What counts against a provider's health, unless it is a refusal (400 to 499)."""
 
 
+class Asked(NamedTuple):
+    """When a question was sent: on the event loop's clock, and for people."""
+
+    at: float
+    on: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt(Generic[T]):
-    """One HTTP exchange with ``account``. ``read``: the value of a success, or raises :class:`UpstreamError`.
+    """One HTTP exchange with ``account``.
 
-    ``lane``, ``patience_s``: how urgent it is and how long it can wait for its turn. When that has come, ``is_needed`` is
-    asked, and ``called`` told that it is sent.
+    ``read``: the value of a success, or raises :class:`UpstreamError`. ``lane``, ``patience_s``: how urgent it is and how
+    long it can wait for its turn. When that has come, ``is_needed`` is asked, and ``called`` told that it is sent.
     """
 
     account: Account
     request: httpx2.Request
-    read: Callable[[Answer], T]
+    read: Callable[[Answer, Asked], T]
     lane: Lane
     patience_s: float
     called: Callable[[], None]
@@ -63,24 +71,20 @@ class Attempt(Generic[T]):
         if self.account.breaker.is_shut(_now()):
             raise self._circuit_open()
         try:
-            async with self.account.turns.turn(self.lane, patience_s=self.patience_s) as turn:
-                return await self._in_turn(turn)
+            async with self._turn() as turn, self.account.slots:
+                return await self._admitted(turn) if self.is_needed() else None
         except NoTurn as none:
             raise self._too_often(none.wait_s) from None
 
-    async def _in_turn(self, turn: Turn) -> T | None:
-        turn.was_made = False
-        async with self.account.slots:
-            if not self.is_needed():
-                return None
-            permit = self.account.breaker.admit(_now())  # only now: it may have waited for long
-            if permit is None:
-                raise self._circuit_open()
-            turn.was_made = True
-            self.called()
-            return await self._settled(permit, turn)
+    def _turn(self) -> AbstractAsyncContextManager[Turn]:
+        return self.account.turns.turn(self.lane, patience_s=self.patience_s)
 
-    async def _settled(self, permit: int, turn: Turn) -> T:
+    async def _admitted(self, turn: Turn) -> T:
+        """The circuit is asked last: it may have opened meanwhile, and a probe must not stand in a queue."""
+        breaker = self.account.breaker
+        permit = breaker.admit(_now())
+        if permit is None:
+            raise self._circuit_open()
         outcome = Outcome.CANCELLED
         try:
             value = await self._remembered(turn)
@@ -89,13 +93,16 @@ class Attempt(Generic[T]):
             outcome = _outcome(error)
             raise
         finally:
-            self.account.breaker.settle(permit, outcome, _now())
+            breaker.settle(permit, outcome, _now())
         return value
 
     async def _remembered(self, turn: Turn) -> T:
         account, began = self.account, _now()
+        asked = Asked(began, account.clock())
+        turn.began = began
+        self.called()
         try:
-            value = self.read(await self._answer(began))
+            value = self.read(await self._answer(began), asked)
         except UpstreamError as error:
             turn.was_answered = error.http_status is not None and not isinstance(
                 error, UpstreamRateLimitedError
@@ -159,7 +166,8 @@ class Attempt(Generic[T]):
         return at is not None and _now() - at < WORKED_RECENTLY_S and not is_doubted
 
     def _note_quota(self, answer: Answer) -> None:
-        told = rate_limit(answer.headers, None, self.account.clock())
+        told = rate_limit(answer.headers, self.account.clock())
+        self.account.told = told
         if told is not None:
             self.account.ledger.told(told.limit, told.remaining, _now())
 

@@ -59,11 +59,15 @@ class Ledger:
     def begin(self) -> None:
         self._under_way += 1
 
-    def end(self, at: float, *, was_answered: bool) -> None:
-        """``was_answered``: by the provider, other than that it was asked too often."""
+    def end(self, at: float, *, began: float, was_answered: bool) -> None:
+        """``was_answered``: by the provider, other than that it was asked too often.
+
+        Only a call that began after the rest tells that it is over.
+        """
         self._under_way -= 1
         self._ended.append(at)
-        if was_answered:
+        self._forget(at)
+        if was_answered and began >= self._rest_until:
             self._is_doubted = False
 
     def give_back(self) -> None:
@@ -78,12 +82,13 @@ class Ledger:
         if self._told is None or remaining is None:
             return
         others = limit - remaining - self._ours(at)
-        if others > self._known_others(at):
+        if others > 0 and others >= self._known_others(at):
             self._others, self._others_until = others, at + self.window_s
 
     def remaining(self, at: float) -> int | None:
         """Calls that may begin now; None: no limit is known."""
-        return 0 if self._rest_until > at else self._free(at, is_background=False)
+        free = self._free(at, is_background=False)
+        return 0 if self._rest_until > at else free and max(0, free)
 
     def rest(self, until: float) -> None:
         """Nothing begins before ``until``; then one call first, whose answer tells whether more may follow."""
@@ -91,16 +96,20 @@ class Ledger:
         self._is_doubted = True
 
     def _free(self, at: float, *, is_background: bool) -> int | None:
+        """Less than 0 where more were made than may be."""
         capacity = self.capacity
         if capacity is None:
             return None
         usable = math.floor(capacity * (1 - RESERVED)) if is_background else capacity
-        return max(0, usable - self._ours(at) - self._known_others(at))
+        return usable - self._ours(at) - self._known_others(at)
 
     def _ours(self, at: float) -> int:
+        self._forget(at)
+        return self._under_way + len(self._ended)
+
+    def _forget(self, at: float) -> None:
         while self._ended and self._ended[0] <= at - self.window_s:
             self._ended.popleft()
-        return self._under_way + len(self._ended)
 
     def _known_others(self, at: float) -> int:
         return self._others if at < self._others_until else 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 from syncgraph.ports import RateLimit
 
@@ -11,15 +12,26 @@ _LONGEST_WAIT = timedelta(days=1)
 _MOST_DIGITS, _MOST_INT = 10, 2**31 - 1
 
 
-def rate_limit(headers: Mapping[str, str], wait_until: datetime | None, now: datetime) -> RateLimit | None:
-    """From ``RateLimit-*`` or ``X-RateLimit-*``, and until when the provider asked to wait; None: it told neither.
+def rate_limit(headers: Mapping[str, str], now: datetime) -> RateLimit | None:
+    """From the ``RateLimit-*`` or ``X-RateLimit-*`` of an answer that came ``now``; None: it told nothing.
 
-    A limit of 0 is how Airweave says that there is none.
+    A limit of 0 is how Airweave says that there is none. As of ``retry-after``, a time is measured against the answer's
+    own ``Date``.
     """
     limit, remaining, reset = (_number(headers, name) for name in ("limit", "remaining", "reset"))
-    told = RateLimit(limit=limit, remaining=remaining, reset_at=wait_until or _reset(reset, now))
-    has_limit = limit != 0 and any(value is not None for value in (limit, remaining, reset))
-    return told if has_limit or wait_until is not None else None
+    if limit == 0 or (limit is None and remaining is None and reset is None):
+        return None
+    sent = http_date(headers.get("date", "")) or now
+    return RateLimit(limit=limit, remaining=remaining, reset_at=_reset(reset, sent=sent, now=now))
+
+
+def http_date(value: str) -> datetime | None:
+    """An HTTP date; None when it is not one."""
+    try:
+        parsed = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return parsed if parsed.tzinfo is not None else None
 
 
 def _number(headers: Mapping[str, str], name: str) -> int | None:
@@ -28,13 +40,11 @@ def _number(headers: Mapping[str, str], name: str) -> int | None:
     return int(value) if is_number and int(value) <= _MOST_INT else None
 
 
-def _reset(value: int | None, now: datetime) -> datetime | None:
+def _reset(value: int | None, *, sent: datetime, now: datetime) -> datetime | None:
     """Seconds from now, or since 1970: providers disagree; None beyond a day, which no limit lasts."""
     if value is None:
         return None
-    at = (
-        datetime.fromtimestamp(value, UTC)
-        if value > _EPOCH_S
-        else now + timedelta(seconds=min(value, _LONGEST_WAIT.total_seconds()))
-    )
-    return at if at <= now + _LONGEST_WAIT else None
+    if value <= _EPOCH_S:
+        return now + timedelta(seconds=min(value, _LONGEST_WAIT.total_seconds()))
+    wait = datetime.fromtimestamp(value, UTC) - sent
+    return now + wait if wait <= _LONGEST_WAIT else None

@@ -24,10 +24,10 @@ from syncgraph.errors import (
     UpstreamUnavailableError,
     or_error,
 )
-from syncgraph.upstream.account import Account
+from syncgraph.upstream.account import Account, Refresh
 from syncgraph.upstream.answer import Answer
 from syncgraph.upstream.decoding import NotAsPromised, decoded
-from syncgraph.upstream.exchange import Attempt
+from syncgraph.upstream.exchange import Asked, Attempt
 from syncgraph.upstream.flights import Flight
 from syncgraph.upstream.shelf import Kept
 from syncgraph.upstream.turns import Lane
@@ -40,6 +40,9 @@ PATIENCE_S = 1.0
 
 LONGEST_PAUSE_S = 0.2
 """Before a retry: any time up to this."""
+
+WANTED_S = 300.0
+"""A refresh whose turn comes later than that since anybody wanted it is not made: what is asked for now goes before."""
 
 LIST_S, RUNNING_S = 10.0, 5.0
 """How long a list counts as fresh, and what shows a run that goes on."""
@@ -124,15 +127,21 @@ class Reading(Generic[T]):
 
     async def _read(self, name: str, want: Want, *, has_copy: bool) -> Kept:
         lane = Lane.BACKGROUND if want.is_background else Lane.SOON if has_copy else Lane.NOW
+        began = _now()
 
         async def fetch(flight: Flight) -> Kept:
-            kept = await self._fetched(name, _Course(flight, lane, called=want.called))
-            assert kept is not None  # an answer that somebody waits for is needed
+            course = _Course(
+                flight, lane, called=want.called, is_needed=lambda: not self._is_newer(name, began)
+            )
+            kept = await self._fetched(name, course) or self.account.shelf.at_hand(name)
+            assert kept is not None  # not needed: another read was quicker, and nothing was awaited since
             return kept
 
+        # Neither behind what may wait longer, nor for what was asked before it was to be forgotten.
+        flight_of = (name, want.is_background, self.account.shelf.nothing_before(name))
         try:
             async with asyncio.timeout_at(want.deadline):
-                return await self.account.flights.join(name, fetch, want.deadline)
+                return await self.account.flights.join(flight_of, fetch, want.deadline)
         except TimeoutError as error:
             raise self._error(
                 UpstreamTimeoutError,
@@ -140,17 +149,20 @@ class Reading(Generic[T]):
             ) from error
 
     def _refresh(self, name: str) -> None:
-        wanted_at = _now()
+        began = _now()
 
-        def is_needed() -> bool:
-            kept = self.account.shelf.at_hand(name)
-            return kept is None or kept.at < wanted_at
+        async def refresh(its: Refresh) -> None:
+            def is_needed() -> bool:
+                return not self._is_newer(name, began) and _now() - its.wanted_at <= WANTED_S
 
-        async def refresh() -> None:
             course = _Course(Flight(math.inf), Lane.SOON, called=lambda: None, is_needed=is_needed)
             await or_error(self._fetched(name, course))
 
         self.account.refresh(name, refresh)
+
+    def _is_newer(self, name: str, than: float) -> bool:
+        kept = self.account.shelf.at_hand(name)
+        return kept is not None and kept.at >= than
 
     async def _instead(self, name: str, error: UpstreamError) -> Got:
         """An older copy, looked for only now: what was refused meanwhile has been taken off the shelf."""
@@ -178,18 +190,16 @@ class Reading(Generic[T]):
         return kept
 
     async def _attempted(self, course: "_Course") -> tuple[Kept, bytes] | None:
-        attempts = stamina.retry_context(
-            on=lambda error: self._backoff(error, course),
+        retrying = stamina.AsyncRetryingCaller(
             attempts=self.account.patience.attempts,
             timeout=None,
             wait_initial=0,
             wait_max=LONGEST_PAUSE_S,
             wait_jitter=LONGEST_PAUSE_S,
         )
-        async for attempt in attempts:
-            with attempt:
-                return await self._attempt(course).make()
-        raise AssertionError("stamina ends with an answer or an error")
+        return await retrying(
+            lambda error: self._backoff(error, course), lambda: self._attempt(course).make()
+        )
 
     def _attempt(self, course: "_Course") -> Attempt[tuple[Kept, bytes]]:
         return Attempt(
@@ -221,8 +231,8 @@ class Reading(Generic[T]):
             return (error.retry_after - self.account.clock()).total_seconds()
         return None if isinstance(error, UpstreamRateLimitedError) else 0.0
 
-    def _value(self, answer: Answer) -> tuple[Kept, bytes]:
-        """What a success says, typed, and its bytes without any known secret."""
+    def _value(self, answer: Answer, asked: Asked) -> tuple[Kept, bytes]:
+        """What a success says, typed, and its bytes without any known secret; as old as the question."""
         if not _is_json(answer):
             raise self._error(UpstreamContractError, "The provider's answer is not JSON.", answer)
         body = self.account.redact(answer.body)
@@ -241,8 +251,8 @@ class Reading(Generic[T]):
         kept = Kept(
             value=value,
             size=len(body),
-            at=_now(),
-            fetched_at=self.account.clock(),
+            at=asked.at,
+            fetched_at=asked.on,
             lives_s=lives(value) if callable(lives) else lives,
             left_out=left_out,
         )

@@ -1,15 +1,13 @@
 """What this process saw of one provider in its last calls: bounded, and asked without a call."""
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from syncgraph.domain.health import CircuitState, provider_health_status
 from syncgraph.domain.metrics import percentiles
 from syncgraph.errors import UpstreamError, UpstreamNotFoundError
-from syncgraph.ports import ProviderHealth
-from syncgraph.upstream.quota import rate_limit
+from syncgraph.ports import ProviderHealth, RateLimit
 
 WINDOW_S = 300.0
 MOST = 1000
@@ -47,9 +45,9 @@ class Seen:
         self._last_error, self._wait_until = _bare(error), error.retry_after
 
     def health(
-        self, headers: Mapping[str, str], *, circuit: CircuitState, at: float, now: datetime
+        self, told: RateLimit | None, *, circuit: CircuitState, at: float, now: datetime
     ) -> ProviderHealth:
-        """``headers``: of the newest answer."""
+        """``told``: by the newest answer."""
         recent = [call for call in self._calls if call.at > at - WINDOW_S]
         took = [call.took_s for call in recent if call.code is None]
         wait_until = self._wait_until if self._wait_until and self._wait_until > now else None
@@ -66,7 +64,7 @@ class Seen:
             last_error=self._last_error,
             success_rate=len(took) / len(recent) if recent else None,
             latency=percentiles(took),
-            rate_limit=rate_limit(headers, wait_until, now),
+            rate_limit=told if wait_until is None else replace(told or RateLimit(), reset_at=wait_until),
         )
 
 

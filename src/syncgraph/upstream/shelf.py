@@ -2,9 +2,10 @@
 
 import asyncio
 import hmac
-from collections.abc import Callable, Hashable
+import math
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -15,13 +16,22 @@ from syncgraph.upstream.decoding import NotAsPromised, decoded
 WEIGHT = 3
 """Bytes in memory per byte of JSON, rounded up: 1.5 was measured for a page of Den's events, whose text is kept along."""
 
+OVERHEAD = 1024
+"""Bytes in memory of the smallest answer: its name, its instants, its place."""
+
 GONE_REMEMBERED = 10_000
-"""Answers of one account that must not come back from a shared store."""
+"""Answers of one account that must not come back: from a shared store, or by a read that began before."""
+
+MAX_WRITING = 100
+"""Answers on their way to a store; while it is slower than providers, further ones are not sent there."""
+
+AHEAD = timedelta(seconds=1)
+"""A copy that another gateway says to have fetched later than that from now cannot be aged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """One answer, decoded. ``at``: when it was read, on the event loop's clock; ``fetched_at``: the same for people.
+    """One answer, decoded. ``at``: when it was asked for, on the event loop's clock; ``fetched_at``: the same for people.
 
     ``lives_s``: for how long it counts as fresh. ``left_out``: rows that were not what the contract promises.
     """
@@ -38,17 +48,24 @@ class Memory:
     """The answers of all accounts within one bound of bytes; what was not asked for the longest goes first."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._kept: LRUCache[Hashable, Kept] = LRUCache(max_bytes, getsizeof=lambda kept: kept.size * WEIGHT)
+        self.max_bytes = max_bytes
+        self._kept: LRUCache[str, Kept] = LRUCache(max_bytes, getsizeof=_weight)
 
-    def get(self, key: Hashable) -> Kept | None:
-        return self._kept.get(key)
+    def get(self, name: str) -> Kept | None:
+        return self._kept.get(name)
 
-    def put(self, key: Hashable, kept: Kept) -> None:
-        if kept.size * WEIGHT <= self._kept.maxsize:
-            self._kept[key] = kept
+    def put(self, name: str, kept: Kept) -> None:
+        """What is too large is not kept, nor what it would have replaced."""
+        self.drop(name)
+        if _weight(kept) <= self.max_bytes:
+            self._kept[name] = kept
 
-    def drop(self, key: Hashable) -> None:
-        self._kept.pop(key, None)
+    def drop(self, name: str) -> None:
+        self._kept.pop(name, None)
+
+
+def _weight(kept: Kept) -> int:
+    return OVERHEAD + WEIGHT * kept.size
 
 
 class Store(Protocol):
@@ -88,16 +105,17 @@ class Shelf:
     store: Store | None = None
     keep_s: float = 0.0
     """How long a store holds what is no longer fresh."""
-    _generation: int = 0
-    _nothing_before: datetime | None = None
-    _gone: LRUCache[str, datetime] = field(default_factory=lambda: LRUCache(GONE_REMEMBERED))
+    _nothing_before: float = -math.inf
+    _gone: LRUCache[str, float] = field(default_factory=lambda: LRUCache(GONE_REMEMBERED))
     _writing: set[asyncio.Task[None]] = field(default_factory=set)
+    _emptying: asyncio.Task[None] | None = None
 
     def name(self, question: bytes) -> str:
         return f"{self._beginning}{hmac.digest(self.owner, question, 'sha256').hex()}"
 
     def at_hand(self, name: str) -> Kept | None:
-        return self.memory.get((self._generation, name))
+        kept = self.memory.get(name)
+        return None if kept is None or self._is_gone(name, kept) else kept
 
     async def find(self, name: str, decoder: msgspec.json.Decoder[Any]) -> Kept | None:
         """What is at hand, however old."""
@@ -105,28 +123,30 @@ class Shelf:
         if kept is None and self.store is not None:
             kept = self._opened(name, await self.store.get(name), decoder)
             if kept is not None:
-                self.memory.put((self._generation, name), kept)
+                self.memory.put(name, kept)
         return kept
 
     def put(self, name: str, kept: Kept, body: bytes) -> None:
-        self.memory.put((self._generation, name), kept)
-        if self.store is not None:
+        """Unless it was asked for before that came which makes it be forgotten."""
+        if self._is_gone(name, kept):
+            return
+        self.memory.put(name, kept)
+        if self.store is not None and len(self._writing) < MAX_WRITING:
             sealed = self._sealed(_Stored(name, kept.fetched_at, kept.lives_s, body))
             self._write(self.store.put(name, sealed, kept.lives_s + self.keep_s))
 
     def forget(self, name: str) -> None:
         """It is not there any more, or may not be seen."""
-        self.memory.drop((self._generation, name))
+        self.memory.drop(name)
+        self._gone[name] = _now()
         if self.store is not None:
-            self._gone[name] = self.clock()
             self._write(self.store.drop(name))
 
     def forget_all(self) -> None:
         """The credential is refused."""
-        self._generation += 1
-        if self.store is not None:
-            self._nothing_before = self.clock()
-            self._write(self.store.drop_all(self._beginning))
+        self._nothing_before = _now()
+        if self.store is not None and (self._emptying is None or self._emptying.done()):
+            self._emptying = self._write(self.store.drop_all(self._beginning))
 
     async def aclose(self) -> None:
         for task in self._writing:
@@ -137,10 +157,11 @@ class Shelf:
     def _beginning(self) -> str:
         return hmac.digest(self.owner, b"", "sha256").hex()[:16] + ":"
 
-    def _write(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    def _write(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+        return task
 
     def _sealed(self, stored: _Stored) -> bytes:
         text = msgspec.msgpack.encode(stored)
@@ -152,24 +173,31 @@ class Shelf:
         mac, text = sealed[:_MAC_BYTES], sealed[_MAC_BYTES:]
         if not hmac.compare_digest(mac, hmac.digest(self.owner, text, "sha256")):
             return None
-        stored = _STORED.decode(text)
-        if stored.key != name or self._must_not_come_back(stored):
-            return None
         try:
+            stored = _STORED.decode(text)
             value, left_out = decoded(stored.body, decoder)
-        except NotAsPromised:
+        except (msgspec.MsgspecError, NotAsPromised):
             return None  # written by another version of this gateway
         now = self.clock()
-        age_s = max(0.0, (now - stored.fetched_at).total_seconds())
-        return Kept(
+        age = now - stored.fetched_at
+        kept = Kept(
             value=value,
             size=len(stored.body),
-            at=asyncio.get_running_loop().time() - age_s,
+            at=_now() - max(0.0, age.total_seconds()),
             fetched_at=min(stored.fetched_at, now),
             lives_s=stored.lives_s,
             left_out=left_out,
         )
+        is_its_own = stored.key == name and age >= -AHEAD
+        return kept if is_its_own and not self._is_gone(name, kept) else None
 
-    def _must_not_come_back(self, stored: _Stored) -> bool:
-        bounds = (self._nothing_before, self._gone.get(stored.key))
-        return any(bound is not None and stored.fetched_at <= bound for bound in bounds)
+    def nothing_before(self, name: str) -> float:
+        """What was asked for until then is not to be shown any more."""
+        return max(self._nothing_before, self._gone.get(name, -math.inf))
+
+    def _is_gone(self, name: str, kept: Kept) -> bool:
+        return kept.at <= self.nothing_before(name)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

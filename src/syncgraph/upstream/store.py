@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -21,6 +21,8 @@ PATIENCE_S = 0.05
 """Of one command: a store that is slower than this is slower than many a provider."""
 PATIENCE_FOR_ALL_S = 5.0
 """Of looking through all keys."""
+CONNECTIONS = 32
+"""Commands beyond that wait for one, as long as a command may take."""
 MAX_VALUE = 256 * 1024
 """Bytes of one value; a larger answer stays in the memory of the gateway that read it."""
 
@@ -74,12 +76,13 @@ class RedisStore:
 
 def redis_store(url: str) -> RedisStore:
     """Connects when it is first asked."""
-    client = Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        timeout=PATIENCE_S,
         socket_timeout=PATIENCE_S,
         socket_connect_timeout=PATIENCE_S,
         retry=Retry(NoBackoff(), 0),
-        max_connections=32,
+        max_connections=CONNECTIONS,
         protocol=2,
     )
-    return RedisStore(client)
+    return RedisStore(Redis.from_pool(pool))

@@ -36,6 +36,7 @@ def connect(settings: ProviderSettings, *, lookup: Lookup | None = None) -> http
     proxy = httpx2.Proxy(settings.proxy) if settings.proxy is not None else None
     # A proxy stands in the private network, and looks the provider's name up by itself.
     may_be_private = settings.allow_private_addresses or proxy is not None
+    resolver = Resolver(lookup or _addresses, may_be_private=may_be_private)
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
@@ -43,7 +44,7 @@ def connect(settings: ProviderSettings, *, lookup: Lookup | None = None) -> http
             keepalive_timeout=KEEP_ALIVE_S,
             ssl=tls,
             ttl_dns_cache=30,
-            resolver=Resolver(lookup or _addresses, may_be_private=may_be_private),
+            resolver=resolver,
         )
         session = aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
@@ -52,14 +53,16 @@ def connect(settings: ProviderSettings, *, lookup: Lookup | None = None) -> http
         session._retry_connection = False  # noqa: SLF001  # there is no other switch
         return session
 
-    return _Impatient(AiohttpTransport(verify=tls, client=session, proxy=proxy), settings.connect_timeout_s)
+    inner = AiohttpTransport(verify=tls, client=session, proxy=proxy)
+    return _Transport(inner, resolver, settings.connect_timeout_s)
 
 
-class _Impatient(httpx2.AsyncBaseTransport):
-    """Gives a connection, its TLS included, less time than an answer."""
+class _Transport(httpx2.AsyncBaseTransport):
+    """Gives a connection, its TLS included, less time than an answer; aiohttp leaves a given resolver to its giver."""
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport, connect_s: float) -> None:
+    def __init__(self, inner: httpx2.AsyncBaseTransport, resolver: "Resolver", connect_s: float) -> None:
         self._inner = inner
+        self._resolver = resolver
         self._timeout = {"connect": connect_s}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -68,6 +71,7 @@ class _Impatient(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+        await self._resolver.close()
 
 
 class Resolver(AbstractResolver):

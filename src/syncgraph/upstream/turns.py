@@ -31,9 +31,9 @@ class NoTurn(Exception):  # noqa: N818  # not a failure: its turn comes later th
 
 @dataclass(slots=True)
 class Turn:
-    """One call that may be made now. ``was_made``, ``was_answered``: to be set before it ends."""
+    """One call that may be made now. ``began``: to be set when it is; None at the end: it was not. ``was_answered``: likewise."""
 
-    was_made: bool = True
+    began: float | None = None
     was_answered: bool = False
 
 
@@ -57,10 +57,10 @@ class Turns:
         try:
             yield turn
         finally:
-            if turn.was_made:
-                self.ledger.end(_now(), was_answered=turn.was_answered)
-            else:
+            if turn.began is None:
                 self.ledger.give_back()
+            else:
+                self.ledger.end(_now(), began=turn.began, was_answered=turn.was_answered)
             self._next()
 
     async def _begin(self, lane: Lane, patience_s: float) -> None:

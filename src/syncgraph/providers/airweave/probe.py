@@ -24,8 +24,8 @@ from syncgraph.ports import Diagnosis
 from syncgraph.providers.airweave import wire
 from syncgraph.providers.airweave.client import CONNECTIONS
 from syncgraph.providers.airweave.settings import OLD_JOB_PATH, SEED, TODAY, Settings
-from syncgraph.upstream.answer import http_date
 from syncgraph.upstream.client import Upstream
+from syncgraph.upstream.quota import http_date
 
 T = TypeVar("T")
 Read: TypeAlias = object

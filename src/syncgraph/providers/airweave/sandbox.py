@@ -5,7 +5,7 @@ ever served it.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NoReturn
@@ -37,9 +37,11 @@ def settings(contract: str) -> dict[str, object]:
     return {"kind": "airweave", "contract": contract, "jobs": jobs}
 
 
-def app(*, clock: Clock, contract: str, limits: bool = False, runs: int = 40) -> Starlette:
-    """``runs``: jobs of each connection but GitHub, which has 130. ``limits``: ten requests in a minute."""
-    server = _SyncJobs(clock) if contract == SEED else _SourceConnections(clock, runs)
+def app(
+    *, clock: Clock, contract: str, limits: bool = False, runs: int = 40, links: Sequence[Link] = data.LINKS
+) -> Starlette:
+    """``runs``: jobs of each of ``links`` that does not tell its own number. ``limits``: ten requests in a minute."""
+    server = _SyncJobs(clock) if contract == SEED else _SourceConnections(clock, runs, links)
     gate = _Gate(clock, contract, limits=limits)
     return Starlette(
         routes=[
@@ -143,9 +145,11 @@ def _limit_headers(limit: int, left: int, reset: datetime) -> dict[str, str]:
 class _SourceConnections:
     """v0.9.66."""
 
-    def __init__(self, clock: Clock, runs: int) -> None:
+    def __init__(self, clock: Clock, runs: int, links: Sequence[Link]) -> None:
         self._clock = clock
         self._runs = runs
+        self._links = links
+        self._by_id = {link.id: link for link in links}
         self.routes: Mapping[str, Handler] = {
             "/source-connections": self.index,
             "/source-connections/{id}": self.detail,
@@ -156,11 +160,11 @@ class _SourceConnections:
         skip = _number(request, "skip", default=0, least=0, most=None)
         limit = _number(request, "limit", default=100, least=1, most=MAX_LIMIT)
         wanted = request.query_params.get("collection", data.COLLECTION)
-        links = data.LINKS if wanted == data.COLLECTION else ()
+        links = self._links if wanted == data.COLLECTION else ()
         return [self._item(link) for link in links[skip : skip + limit]]
 
     def detail(self, request: Request) -> Body:
-        link = _link(request)
+        link = self._link(request)
         newest = self._newest(link)
         return {
             **_named(link),
@@ -184,11 +188,17 @@ class _SourceConnections:
 
     def jobs(self, request: Request) -> list[Body]:
         limit = _number(request, "limit", default=100, least=1, most=MAX_LIMIT)
-        link = _link(request)
+        link = self._link(request)
         if link.sync_id is None:
             _refuse(404, "No sync found for this source connection")
         count = min(limit, self._runs if link.runs is None else link.runs)
         return [_job(link, job) for job in data.jobs(link, self._clock(), count=count)]
+
+    def _link(self, request: Request) -> Link:
+        asked = request.path_params["id"]
+        if not _is_uuid(asked):
+            _invalid("path.source_connection_id", "Input should be a valid UUID")
+        return self._by_id.get(str(UUID(asked))) or _refuse(404, "SourceConnection not found")
 
     def _item(self, link: Link) -> Body:
         return {
@@ -256,13 +266,6 @@ _NOTHING_TO_SEND = (
     "'loc': ('response',), 'msg': 'Input should be a valid dictionary or object to extract fields from', "
     "'input': None}\n"
 )
-
-
-def _link(request: Request) -> Link:
-    asked = request.path_params["id"]
-    if not _is_uuid(asked):
-        _invalid("path.source_connection_id", "Input should be a valid UUID")
-    return data.BY_ID.get(str(UUID(asked))) or _refuse(404, "SourceConnection not found")
 
 
 def _number(request: Request, name: str, *, default: int, least: int, most: int | None) -> int:

@@ -89,7 +89,6 @@ LINKS = (
 )  # fmt: skip
 """Newest first, as the list shows them; Slack and Notion were made at one instant."""
 
-BY_ID = {link.id: link for link in LINKS}
 BY_SYNC_ID = {link.sync_id: link for link in LINKS if link.sync_id}
 SLOTS = 4
 """Jobs of one sync that keep their ids: the sandbox of single jobs must be configurable without knowing its clock."""

@@ -20,8 +20,8 @@ from syncgraph.providers.den import wire
 from syncgraph.providers.den.events import PATH as EVENTS
 from syncgraph.providers.den.instances import INSTANCES
 from syncgraph.providers.den.settings import Settings
-from syncgraph.upstream.answer import http_date
 from syncgraph.upstream.client import Upstream
+from syncgraph.upstream.quota import http_date
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ from syncgraph.ports import Diagnosis
 from syncgraph.providers.outlit import wire
 from syncgraph.providers.outlit.client import by_rest, by_tool
 from syncgraph.providers.outlit.settings import SEED, TODAY, Settings
-from syncgraph.upstream.answer import http_date
 from syncgraph.upstream.client import Upstream
+from syncgraph.upstream.quota import http_date
 
 VALIDATE = "/api/validate-api-key"
 

@@ -19,8 +19,8 @@ from syncgraph.providers.timbal.api import Api
 from syncgraph.providers.timbal.ids import SyncId, sync_id
 from syncgraph.providers.timbal.listing import Listed
 from syncgraph.providers.timbal.settings import Settings
-from syncgraph.upstream.answer import http_date
 from syncgraph.upstream.client import Upstream
+from syncgraph.upstream.quota import http_date
 
 Orgs: TypeAlias = wire.OrgList | UpstreamError
 Syncs: TypeAlias = Listed[wire.SyncView] | UpstreamError
