@@ -2,7 +2,7 @@
 import { ApolloClient, HttpLink, InMemoryCache, gql } from "@apollo/client";
 import { relayStylePagination } from "@apollo/client/utilities";
 import { filter, firstValueFrom } from "rxjs";
-import { checkedFetch, field, parents, parentsIn, report, size, type, url } from "./gateway.mjs";
+import { checkedFetch, field, first, next, parentsIn, report, size, url } from "./gateway.mjs";
 
 /**
  * For lists whose null means something (a provider that publishes no runs): relayStylePagination() alone would hold an
@@ -22,26 +22,11 @@ const typePolicies = {
   Sync: { fields: { runs: orNull(relayStylePagination()) } },
 };
 
-const connection = `${field}(first: $count, after: $cursor) {
-  edges { cursor node { id } }
-  pageInfo { hasPreviousPage hasNextPage startCursor endCursor }
-  total { value relation }
-  sources { provider { id } status coverage }
-}`;
-const onFirst = {
-  Query: connection,
-  Provider: `providers { id ${connection} }`,
-}[type] ?? `${parents}(first: 100) { edges { node { id ${connection} } } }`;
-const firstQuery = gql(`query First($count: Int!, $cursor: String) { ${onFirst} }`);
-const nextQuery = gql(`query Next($count: Int!, $cursor: String, $id: ID!) {
-  node(id: $id) { id ... on ${type} { ${connection} } }
-}`);
-
 const client = new ApolloClient({
   cache: new InMemoryCache({ typePolicies }),
   link: new HttpLink({ uri: url, fetch: checkedFetch }),
 });
-const watched = client.watchQuery({ query: firstQuery, variables: { count: size } });
+const watched = client.watchQuery({ query: gql(first), variables: { count: size } });
 watched.subscribe({ error: (error) => { throw error; } });
 
 /** What the query shows next that is `wanted`: pages are turned as one would who looks at what is rendered. */
@@ -55,7 +40,7 @@ for (const [index, [id]] of shown(result).entries()) {
   while (pageInfo(result)?.hasNextPage) {
     const cursor = pageInfo(result).endCursor;
     await watched.fetchMore(
-      id ? { query: nextQuery, variables: { count: size, cursor, id } } : { variables: { cursor } },
+      id ? { query: gql(next), variables: { count: size, cursor, id } } : { variables: { cursor } },
     );
     result = await until((next) => pageInfo(next).endCursor !== cursor || !pageInfo(next).hasNextPage);
   }

@@ -1,4 +1,4 @@
-// What both clients share. Called as: node <client>.mjs <url> <Type.field> <page size>; answers with JSON on stdout.
+// What the clients share. Called as: node <client>.mjs <url> <Type.field> <page size>; answers with JSON on stdout.
 
 export const [url, list] = process.argv.slice(2);
 export const size = Number(process.argv[4]);
@@ -13,10 +13,29 @@ export function parentsIn(data) {
   return data[parents].edges?.map((edge) => edge.node) ?? data[parents];
 }
 
+const connection = `${field}(first: $count, after: $cursor) {
+  edges { cursor node { id } }
+  pageInfo { hasPreviousPage hasNextPage startCursor endCursor }
+  total { value relation }
+  sources { provider { id } status coverage }
+}`;
+const onFirst = {
+  Query: connection,
+  Provider: `providers { id ${connection} }`,
+}[type] ?? `${parents}(first: 100) { edges { node { id ${connection} } } }`;
+
+/** The first page of the list, under every parent. */
+export const first = `query First($count: Int!, $cursor: String) { ${onFirst} }`;
+
+/** A later page of one parent's list. */
+export const next = `query Next($count: Int!, $cursor: String, $id: ID!) {
+  node(id: $id) { id ... on ${type} { ${connection} } }
+}`;
+
 let requests = 0;
 let received = 0;
 
-/** The `fetch` of both clients. What is wrong with an answer ends the program: no error belongs to these lists. */
+/** The `fetch` of all clients. What is wrong with an answer ends the program: no error belongs to these lists. */
 export async function checkedFetch(address, init) {
   const response = await fetch(address, { ...init, signal: AbortSignal.timeout(60_000) });
   const { data, errors } = await response.clone().json();
