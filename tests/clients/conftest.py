@@ -21,9 +21,8 @@ def numbers(pytestconfig: pytest.Config) -> dict[str, list[str]]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    told = config.stash.get(NUMBERS, {})
-    for suite in npm.suites():
-        if suite.name in told:
-            terminalreporter.section(suite.name)
-            for line in (suite.versions(), *told[suite.name]):
-                terminalreporter.write_line(line)
+    versions = {suite.name: [suite.versions()] for suite in npm.suites()}
+    for name, lines in config.stash.get(NUMBERS, {}).items():
+        terminalreporter.section(name)
+        for line in (*versions.get(name, []), *lines):
+            terminalreporter.write_line(line)
