@@ -10,7 +10,7 @@ from strawberry.types.scalar import ScalarDefinition
 from syncgraph.errors import InvalidRequestError
 from syncgraph.graph.context import Info
 from syncgraph.graph.entities import find_or_say_why, key_of
-from syncgraph.graph.query import Query
+from syncgraph.graph.query import ASKED, Query
 from syncgraph.graph.types.connector import Connector
 from syncgraph.graph.types.provider import Provider
 from syncgraph.graph.types.run import SyncRun
@@ -43,7 +43,7 @@ async def entities(info: Info, representations: list[Representation]) -> Sequenc
 def federated(sdl: str) -> type[Query]:
     """``Query`` with what only routers ask."""
 
-    @strawberry.type(name="Query")
+    @strawberry.type(name="Query", description=ASKED)
     class Federated(Query):
         service: Service = strawberry.field(
             name="_service", resolver=lambda: Service(sdl=sdl), description="For federated routers."

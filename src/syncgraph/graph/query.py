@@ -25,6 +25,7 @@ from syncgraph.graph.types.sync import Sync
 from syncgraph.lists import Listing
 from syncgraph.loaders import Loader
 
+ASKED = "What is asked: by id, by a provider's own id, as lists over all providers, or as one screen."
 NOT_CONFIGURED = "No provider of this name is configured."
 
 
@@ -36,7 +37,7 @@ def _by_external_id(
     return loader.load(key)
 
 
-@strawberry.type
+@strawberry.type(description=ASKED)
 class Query:
     @strawberry.field(
         graphql_type=Node | None, description="What a global id names. Null: nothing does, any more."
