@@ -148,7 +148,7 @@ BAD = [
     Bad("an unknown field", asks("{ nope }")),
     Bad("an unknown argument", asks("{ syncs(last: 5) { nodes { id } } }")),
     Bad("an unknown type", asks("query ($a: Nope!) { node(id: $a) { id } }")),
-    Bad("an unknown directive", asks("{ ... @defer { __typename } }")),
+    Bad("an unknown directive", asks("{ ... @stream { __typename } }")),
     Bad("a fragment in itself", asks("{ node(id: 1) { ...F } } fragment F on Node { ...F }")),
     Bad("no selection", asks("{ syncs }")),
     Bad("an unknown operation name", asks("query A { __typename }", operationName="B")),

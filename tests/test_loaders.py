@@ -164,6 +164,16 @@ async def test_providers_are_asked_side_by_side(loaders, den, acme):
     assert [one.key.provider for one in await both] == ["den", "acme"]
 
 
+async def test_what_waits_for_one_provider_does_not_wait_for_another(loaders, den):
+    den.gate = asyncio.Event()
+    waiting = asyncio.ensure_future(loaders.run.load(RunKey("den", "1")))
+
+    assert (await loaders.run.load(RunKey("acme", "1"))).key == RunKey("acme", "1")
+    assert not waiting.done()
+    den.gate.set()
+    await waiting
+
+
 async def test_a_key_asked_for_twice_costs_one(loaders, den):
     twice = await asyncio.gather(*(loaders.run.load(RunKey("den", "a")) for _ in range(2)))
     again = await loaders.run.load(RunKey("den", "a"))
@@ -342,12 +352,13 @@ async def test_one_loader_never_answers_from_another_requests_memory(den):
 
 
 async def test_a_bug_in_a_batch_is_raised_to_each_of_its_waiters():
-    async def broken(keys: Sequence[str]) -> Sequence[str]:
+    async def broken(keys: Sequence[RunKey]) -> Sequence[str]:
         await asyncio.sleep(0)
         raise ZeroDivisionError
 
-    loader: Loader[str, str] = Loader(broken)
-    found = await asyncio.gather(loader.load("a"), loader.load("b"), return_exceptions=True)
+    loader: Loader[RunKey, str] = Loader(broken)
+    keys = [RunKey("den", "a"), RunKey("den", "b")]
+    found = await asyncio.gather(*map(loader.load, keys), return_exceptions=True)
 
     assert [type(one) for one in found] == [ZeroDivisionError] * 2
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from tests.gateway import Gateway, Upstreams, running
 
 from syncgraph import sandboxes
 from syncgraph.app import create_app
+from syncgraph.config import ServerSettings
 from syncgraph.http.accept import PLAIN_JSON, RESPONSE_JSON, best_json, media_types
 from syncgraph.http.body import MAX_ADDRESS, MAX_BYTES
 
@@ -53,6 +55,10 @@ def got(query: str) -> dict[str, Any]:
     return {"method": "GET", "query": query}
 
 
+def persisted(sha256: str, version: int = 1) -> dict[str, object]:
+    return {"persistedQuery": {"version": version, "sha256Hash": sha256}}
+
+
 AS_JSON = json.dumps({"query": QUERY}).encode()
 
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -65,6 +71,11 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "lists within lists that could be endless": post(
         query="{ connectors(first: 100) { nodes { syncs(first: 100) { nodes { runs(first: 100) { nodes { id } } } } } } }"
     ),
+    "an unknown document id": post(documentId="nope"),
+    "a text under another text's hash": post(query=QUERY, extensions=persisted("0" * 64)),
+    "a hash of another version than 1": post(extensions=persisted("0" * 64, version=2)),
+    "a text that is not trusted, where that is required": post(query=QUERY),
+    "both query and documentId": post(query=QUERY, documentId="nope"),
     "a body that is not JSON": sent(b"{"),
     "a body that is not UTF-8": sent(b'{"query": "{ \xff }"}'),
     "a batch": sent(b"[" + AS_JSON + b"]"),
@@ -127,8 +138,7 @@ async def test_the_answer_is_in_what_the_client_likes_best(gateway: Gateway, acc
 async def test_a_request_has_the_status_and_the_code_of_its_row(
     name: str, media_type: str, status: int, code: str
 ):
-    opened = with_a_bug() if name == "a bug of ours outside of the operation" else running()
-    async with opened as gateway:
+    async with GATEWAYS.get(name, running)() as gateway:
         answer = await answered(gateway, REQUESTS[name], media_type)
 
     codes = [error["extensions"]["code"] for error in answer.json().get("errors", [])]
@@ -145,6 +155,23 @@ async def with_a_bug() -> AsyncIterator[Gateway]:
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as http:
         yield Gateway(http, upstreams)
+
+
+@asynccontextmanager
+async def strict() -> AsyncIterator[Gateway]:
+    """A gateway that executes nothing but an empty manifest."""
+    with NamedTemporaryFile(suffix=".json") as manifest:
+        manifest.write(b"{}")
+        manifest.flush()
+        server = ServerSettings(documents=(Path(manifest.name),), documents_mode="require")
+        async with running(settings=sandboxes.settings(server=server)) as gateway:
+            yield gateway
+
+
+GATEWAYS = {
+    "a bug of ours outside of the operation": with_a_bug,
+    "a text that is not trusted, where that is required": strict,
+}
 
 
 def broken_clock() -> datetime:

@@ -9,6 +9,8 @@ import httpx2
 import pytest
 from tests.live import OFTEN, PATIENCE_S, RUNS, Live, listening, live, until
 
+from syncgraph.config import ServerSettings
+from syncgraph.http.documents import Documents
 from syncgraph.http.reserved import TOKEN, ReservedStreams
 from syncgraph.http.seats import Seats
 from syncgraph.http.sse import EventStreams
@@ -263,7 +265,7 @@ async def test_a_reservation_ends_with_its_connection():
 
 
 async def test_a_reservation_ends_by_itself_when_nobody_connects():
-    events = EventStreams(NotImplemented, Seats(1))
+    events = EventStreams(NotImplemented, Seats(1), Documents(ServerSettings()))
     streams = ReservedStreams(events, max_subscriptions=1, reserved_s=0.05)
     async with listening(streams) as address, browser(Live(address, NotImplemented)) as http:
         token = await reserve(http)

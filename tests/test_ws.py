@@ -9,6 +9,8 @@ from tests.live import OFTEN, PATIENCE_S, RUNS, Client, Live, heard, listening, 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
+from syncgraph.config import ServerSettings
+from syncgraph.http.documents import Documents
 from syncgraph.http.seats import Seats
 from syncgraph.http.ws import MAX_BYTES, Sockets
 
@@ -120,7 +122,7 @@ async def test_a_message_before_hello_closes_the_socket(gateway: Live):
 
 
 async def test_who_says_nothing_is_sent_away():
-    sockets = Sockets(NotImplemented, Seats(1), max_subscriptions=1, init_s=0.05)
+    sockets = Sockets(NotImplemented, Seats(1), Documents(ServerSettings()), max_subscriptions=1, init_s=0.05)
     async with listening(sockets) as address, Live(address, None).socket() as socket:  # type: ignore[arg-type]
         await socket.send('{"type": "ping"}')
         assert await heard(socket) == {"type": "pong"}

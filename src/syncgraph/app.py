@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Self
@@ -18,10 +18,12 @@ from syncgraph.accounts import Accounts, Budget, Open, Opened, Priority, Terms
 from syncgraph.config import CacheSettings, ProviderSettings, Settings
 from syncgraph.graph.context import Context
 from syncgraph.graph.cursors import Cursors
-from syncgraph.graph.schema import Operation, Result, run
+from syncgraph.graph.incremental import Payloads
+from syncgraph.graph.schema import Operation, Result, run, run_in_parts
 from syncgraph.graph.streams import Streams
 from syncgraph.http import answer, probes
 from syncgraph.http.admission import Admission
+from syncgraph.http.documents import Documents
 from syncgraph.http.drain import Drain, Drained
 from syncgraph.http.endpoint import Endpoint
 from syncgraph.http.graphiql import Assets
@@ -58,7 +60,8 @@ def create_app(
 ) -> Starlette:
     """The whole gateway as an ASGI application; its lifespan closes the connections.
 
-    ``drain``: how a server tells it that the process is asked to stop.
+    ``drain``: how a server tells it that the process is asked to stop. Raises :class:`ConfigError` for
+    what is wrong in a manifest of trusted documents.
     """
     gateway = Gateway(settings, connect=connect, clock=clock)
     drain = drain or Drain()
@@ -70,12 +73,14 @@ def create_app(
 
     live = settings.live
     seats = Seats(live.max_connections)
-    events = EventStreams(gateway.streams.open, seats)
-    reserved = ReservedStreams(events, max_subscriptions=live.max_subscriptions)
-    endpoint = Admission(
-        Endpoint(gateway.execute, events, with_graphiql=settings.server.graphiql), settings.server
+    documents = Documents(settings.server)
+    events = EventStreams(gateway.streams.open, seats, documents)
+    asked = Endpoint(
+        gateway.execute, gateway.execute_in_parts, events, with_graphiql=settings.server.graphiql
     )
-    sockets = Sockets(gateway.streams.open, seats, max_subscriptions=live.max_subscriptions)
+    endpoint = Admission(asked, settings.server)
+    reserved = ReservedStreams(events, max_subscriptions=live.max_subscriptions)
+    sockets = Sockets(gateway.streams.open, seats, documents, max_subscriptions=live.max_subscriptions)
     return Starlette(
         routes=[
             Mount("/graphql/assets", Assets()),
@@ -135,6 +140,17 @@ class Gateway:
         """Never raises for what a client or a provider did."""
         async with self._context(max_age_s=operation.max_age_s) as context:
             return await run(operation, context)
+
+    @asynccontextmanager
+    async def execute_in_parts(self, operation: Operation) -> AsyncIterator[Result | Payloads]:
+        """As ``execute``; its deadline is that of the last part, and leaving ends what is still under way."""
+        async with self._context(max_age_s=operation.max_age_s) as context:
+            answer = await run_in_parts(operation, context)
+            if isinstance(answer, Result):
+                yield answer
+            else:
+                async with aclosing(answer):
+                    yield answer
 
     @asynccontextmanager
     async def _context(

@@ -18,6 +18,7 @@ from syncgraph import app, config, report, sandboxes, screen, serving
 from syncgraph.config import ConfigError, ServerSettings, Settings
 from syncgraph.graph.schema import schema
 from syncgraph.graph.subgraph import subgraph_sdl
+from syncgraph.http import manifest
 from syncgraph.http.drain import Drain
 from syncgraph.providers import PROVIDERS
 from syncgraph.telemetry import logs
@@ -64,7 +65,9 @@ def serve(
         update={key: value for key, value in given.items() if value is not None}
     )
     drain = Drain()
-    gateway = app.create_app(settings, connect=connect, clock=_clock(now), drain=drain)
+    gateway = _or_all_mistakes(
+        lambda: app.create_app(settings, connect=connect, clock=_clock(now), drain=drain)
+    )
     _serve(gateway, server, lambda url: serving.welcome(f"{url}/graphql", settings), drain)
 
 
@@ -111,6 +114,7 @@ def check(
     if config_file is None:
         _stop("Name a file, or ask for --json-schema.")
     settings = _load(config_file)
+    _or_all_mistakes(lambda: manifest.load(settings.server.documents))
     out.print(
         f"{config_file}: {len(settings.providers)} providers, no mistakes.", highlight=False, soft_wrap=True
     )

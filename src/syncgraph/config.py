@@ -11,16 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -28,70 +25,11 @@ from pydantic_core import PydanticCustomError
 
 from syncgraph.domain.freshness import LONGEST_INTERVAL, FreshnessPolicy, configured_policy
 from syncgraph.domain.model import Sync
+from syncgraph.references import Address, File, Files, Proxy, Secret
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 ENV_PREFIX = "SYNCGRAPH_"
 M = TypeVar("M", bound=BaseModel)
-
-
-def _resolve(reference: object) -> object:
-    """The secret that ``env:NAME`` or ``file:/path`` refers to; the sandboxes' own come resolved."""
-    if isinstance(reference, SecretStr):
-        return reference
-    kind, _, place = str(reference).partition(":")
-    if not isinstance(reference, str) or kind not in {"env", "file"} or not place:
-        raise PydanticCustomError("secret", "write env:NAME or file:/path, never the secret itself")
-    if kind == "env":
-        value = os.environ.get(place, "")
-    else:
-        try:
-            value = Path(place).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise PydanticCustomError("secret", "the file {path} cannot be read", {"path": place}) from None
-    if not value.strip():
-        raise PydanticCustomError("secret", "{reference} is not set or empty", {"reference": reference})
-    return value.strip()
-
-
-Secret = Annotated[
-    SecretStr,
-    BeforeValidator(_resolve, json_schema_input_type=Annotated[str, Field(pattern="^(env|file):.+")]),
-]
-"""A secret by reference: ``env:NAME`` or ``file:/path``. Its repr is ``**********``."""
-
-
-def _address(value: str) -> str:
-    """An address of an API: no user, since the credential has its own key."""
-    url = _split(value)
-    if url is None or url.username or url.password or url.query or url.fragment:
-        raise PydanticCustomError("address", "write https://host, without user, query or fragment")
-    return value
-
-
-Address = Annotated[str, AfterValidator(_address)]
-"""Of a provider's API."""
-
-
-def _proxy(value: str) -> str:
-    if _split(value) is None:
-        raise PydanticCustomError("address", "write http://host:port")
-    return value
-
-
-def _file(value: Path) -> Path:
-    if not value.is_file():
-        raise PydanticCustomError("file", "no such file")
-    return value
-
-
-def _split(address: str) -> SplitResult | None:
-    """None when it is not an HTTP address with a host and, where it has one, a port that there is."""
-    try:
-        url = urlsplit(address)
-        is_good = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-    except ValueError:
-        return None
-    return url if is_good else None
 
 
 class Strict(BaseModel):
@@ -156,8 +94,8 @@ class ProviderSettings(Strict):
     requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
     allow_insecure: bool = False
     allow_private_addresses: bool = False
-    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
-    ca_bundle: Annotated[Path, AfterValidator(_file)] | None = None
+    proxy: Proxy | None = None
+    ca_bundle: File | None = None
     freshness: FreshnessSettings = FreshnessSettings()
 
     @model_validator(mode="after")
@@ -170,8 +108,16 @@ class ProviderSettings(Strict):
         return self
 
 
+DocumentsMode = Literal["off", "prefer", "log", "require"]
+"""What manifests of trusted documents are for.
+
+``off``: nothing, they are not read. ``prefer``: their documents may be asked for by their ids; all others run, too.
+``log``: as before, and a line is logged for each that ``require`` would refuse. ``require``: no other runs.
+"""
+
+
 class ServerSettings(Strict):
-    """Where the gateway listens, how much it does at once, and how long everything may take (docs/operations.md)."""
+    """Where the gateway listens, what it executes, how much at once, and how long everything may take (docs/operations.md)."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -189,11 +135,20 @@ class ServerSettings(Strict):
     keep_alive_timeout_s: int = Field(default=65, ge=1, le=3600)
     drain_delay_s: float = Field(default=5.0, ge=0, le=300)
     shutdown_timeout_s: float = Field(default=20.0, gt=0, le=600)
+    apq: bool = True
+    documents: Files = ()
+    documents_mode: DocumentsMode = "off"
 
     @model_validator(mode="after")
     def _drains_in_time(self) -> "ServerSettings":
         if self.drain_delay_s >= self.shutdown_timeout_s:
             raise PydanticCustomError("drain", "drain_delay_s: must be less than shutdown_timeout_s")
+        return self
+
+    @model_validator(mode="after")
+    def _has_documents(self) -> "ServerSettings":
+        if self.documents_mode != "off" and not self.documents:
+            raise PydanticCustomError("documents", "documents_mode: name a manifest in documents, too")
         return self
 
 

@@ -1,34 +1,37 @@
 """Everything that can go wrong, by name. The only list: ``docs/errors.md`` and the schema are checked against it.
 
-GatewayError                    code                        retry?   who acts
-+- InvalidRequestError          BAD_USER_INPUT              no       the caller
-|  +- DocumentError             GRAPHQL_VALIDATION_FAILED   no       the caller     syntax, validation, coercion
-|  +- InvalidIdError            BAD_ID                      no       the caller     not an id of this gateway, or of another type
-|  +- NotFoundError             NOT_FOUND                   no       the caller     an id of `nodes`, or a key of `_entities`, that names nothing
-|  +- InvalidCursorError        BAD_CURSOR                  no       the caller
-|  +- CursorMismatchError       CURSOR_MISMATCH             no       the caller     a cursor of other arguments or another list
-|  +- RequestTimeoutError       REQUEST_TIMEOUT             no       the caller     the request did not arrive whole in time
-+- OverloadedError              OVERLOADED                  yes      wait           more at once than this process keeps up with
-+- ShuttingDownError            SHUTTING_DOWN               yes      wait           the process ends; another one answers
-+- TooManySubscriptionsError    TOO_MANY_SUBSCRIPTIONS      no       the caller     more than one connection or one address may have
-+- SubscriberTooSlowError       SUBSCRIBER_TOO_SLOW         no       the caller     a subscription that does not take its events
-+- IntegerOverflowError         INTEGER_OVERFLOW            no       us             beyond 2^53-1; the field is null
+GatewayError                    code                           retry?   who acts
++- InvalidRequestError          BAD_USER_INPUT                 no       the caller
+|  +- DocumentError             GRAPHQL_VALIDATION_FAILED      no       the caller     syntax, validation, coercion
+|  +- InvalidIdError            BAD_ID                         no       the caller     not an id of this gateway, or of another type
+|  +- NotFoundError             NOT_FOUND                      no       the caller     an id of `nodes`, or a key of `_entities`, that names nothing
+|  +- InvalidCursorError        BAD_CURSOR                     no       the caller
+|  +- CursorMismatchError       CURSOR_MISMATCH                no       the caller     a cursor of other arguments or another list
+|  +- UnknownDocumentError      PERSISTED_QUERY_NOT_FOUND      no       the caller     no document has this id: send its text along
+|  +- NoDocumentIdsError        PERSISTED_QUERY_NOT_SUPPORTED  no       the caller     texts are not kept here: always send them
+|  +- UntrustedDocumentError    DOCUMENT_NOT_TRUSTED           no       the caller     only documents of a manifest are executed
+|  +- RequestTimeoutError       REQUEST_TIMEOUT                no       the caller     the request did not arrive whole in time
++- OverloadedError              OVERLOADED                     yes      wait           more at once than this process keeps up with
++- ShuttingDownError            SHUTTING_DOWN                  yes      wait           the process ends; another one answers
++- TooManySubscriptionsError    TOO_MANY_SUBSCRIPTIONS         no       the caller     more than one connection or one address may have
++- SubscriberTooSlowError       SUBSCRIBER_TOO_SLOW            no       the caller     a subscription that does not take its events
++- IntegerOverflowError         INTEGER_OVERFLOW               no       us             beyond 2^53-1; the field is null
 +- UpstreamError (.provider)
-   +- UpstreamTimeoutError      UPSTREAM_TIMEOUT            yes      wait
-   +- UpstreamUnavailableError  UPSTREAM_UNAVAILABLE        yes      wait           refused, reset, 5xx
-   +- UpstreamRateLimitedError  UPSTREAM_RATE_LIMITED       yes      wait           429 and each provider's own way to say it
-   +- UpstreamQuotaError        UPSTREAM_QUOTA_EXHAUSTED    no       the operator   402, a plan's allowance used up
-   +- UpstreamCircuitOpenError  UPSTREAM_CIRCUIT_OPEN       yes      wait           broken a moment ago, so not asked now
-   +- UpstreamAddressError      UPSTREAM_ADDRESS_REFUSED    no       the operator   the host's name leads into a private network
-   +- UpstreamAuthError         UPSTREAM_UNAUTHORIZED       no       the operator   401, a key the provider refuses
-   +- UpstreamForbiddenError    UPSTREAM_FORBIDDEN          no       the operator   403, a key without the right
-   +- UpstreamNotFoundError     UPSTREAM_NOT_FOUND          no       the operator   a list's own parent is not there
-   +- UpstreamContractError     UPSTREAM_BAD_RESPONSE       no       us             not JSON, wrong shape, too large, redirect
-   +- UpstreamGoneError         UPSTREAM_CONTRACT_GONE      no       the operator   the configured contract is not served there
-   +- BudgetExceededError       BUDGET_EXCEEDED             no       the caller     would cost more upstream calls than one operation may make
-   +- PaginationStalledError    PAGINATION_STALLED          no       us             a cursor that loops
-   +- TieOverflowError          TIE_OVERFLOW                no       us             more equal times than one page can hold
-anything else                   INTERNAL                    no       us             traceback logged, message hidden
+   +- UpstreamTimeoutError      UPSTREAM_TIMEOUT               yes      wait
+   +- UpstreamUnavailableError  UPSTREAM_UNAVAILABLE           yes      wait           refused, reset, 5xx
+   +- UpstreamRateLimitedError  UPSTREAM_RATE_LIMITED          yes      wait           429 and each provider's own way to say it
+   +- UpstreamQuotaError        UPSTREAM_QUOTA_EXHAUSTED       no       the operator   402, a plan's allowance used up
+   +- UpstreamCircuitOpenError  UPSTREAM_CIRCUIT_OPEN          yes      wait           broken a moment ago, so not asked now
+   +- UpstreamAddressError      UPSTREAM_ADDRESS_REFUSED       no       the operator   the host's name leads into a private network
+   +- UpstreamAuthError         UPSTREAM_UNAUTHORIZED          no       the operator   401, a key the provider refuses
+   +- UpstreamForbiddenError    UPSTREAM_FORBIDDEN             no       the operator   403, a key without the right
+   +- UpstreamNotFoundError     UPSTREAM_NOT_FOUND             no       the operator   a list's own parent is not there
+   +- UpstreamContractError     UPSTREAM_BAD_RESPONSE          no       us             not JSON, wrong shape, too large, redirect
+   +- UpstreamGoneError         UPSTREAM_CONTRACT_GONE         no       the operator   the configured contract is not served there
+   +- BudgetExceededError       BUDGET_EXCEEDED                no       the caller     would cost more upstream calls than one operation may make
+   +- PaginationStalledError    PAGINATION_STALLED             no       us             a cursor that loops
+   +- TieOverflowError          TIE_OVERFLOW                   no       us             more equal times than one page can hold
+anything else                   INTERNAL                       no       us             traceback logged, message hidden
 """
 
 from collections.abc import Awaitable
@@ -82,6 +85,30 @@ class CursorMismatchError(InvalidRequestError):
     """A cursor of another list, or of the same list with other arguments."""
 
     code = "CURSOR_MISMATCH"
+
+
+class UnknownDocumentError(InvalidRequestError):
+    """An id without a text, of a document that is not kept here; clients know it by this message, too."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotFound")
+
+
+class NoDocumentIdsError(InvalidRequestError):
+    """An id of a kind that is not kept here; clients know it by this message, too."""
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotSupported")
+
+
+class UntrustedDocumentError(InvalidRequestError):
+    """Not of a manifest, where nothing else is executed."""
+
+    code = "DOCUMENT_NOT_TRUSTED"
 
 
 class RequestTimeoutError(InvalidRequestError):

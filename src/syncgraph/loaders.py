@@ -1,5 +1,7 @@
 """Per-request batching and caching over the lookup ports; what a list brought is not fetched again.
 
+Each provider is batched by itself: what waits for one must not wait for another.
+
 A loader's cache never expires, so it must die with its request. Waiters of one key share one future, and cancelling
 one would cancel all: every waiter is shielded, and nobody puts a timeout around ``load``.
 """
@@ -8,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from aiodataloader import DataLoader
 
@@ -26,26 +28,43 @@ from syncgraph.domain.page import Page
 from syncgraph.errors import UpstreamError, or_error
 from syncgraph.ports import Feed, Found, Provider, Scope
 
-K = TypeVar("K", bound=Hashable)
+
+class Key(Hashable, Protocol):
+    """What names a thing at a provider."""
+
+    @property
+    def provider(self) -> str: ...
+
+
+K = TypeVar("K", bound=Key)
 V = TypeVar("V")
 P = TypeVar("P", ConnectorKey, SyncKey, RunKey)
 Find = Callable[[Sequence[str]], Awaitable[Sequence[Found[V]]]]
 
 
 class Loader(Generic[K, V]):
-    """One batched question; ``load`` raises the :class:`UpstreamError` that is the answer for its key."""
+    """One batched question; ``load`` raises the :class:`UpstreamError` that is the answer for its key.
+
+    ``batch``: is given keys of one provider.
+    """
 
     def __init__(self, batch: Callable[[Sequence[K]], Awaitable[Sequence[V | UpstreamError]]]) -> None:
-        async def load_batch(keys: list[K]) -> list[V | UpstreamError]:
-            return list(await batch(keys))
-
-        self._loader: DataLoader[K, Any] = DataLoader(load_batch)
+        self._batch = batch
+        self._by_provider: dict[str, DataLoader[K, Any]] = {}
 
     async def load(self, key: K) -> V:
-        return await asyncio.shield(self._loader.load(key))
+        return await asyncio.shield(self._of(key).load(key))
 
     def prime(self, key: K, value: V) -> None:
-        self._loader.prime(key, value)
+        self._of(key).prime(key, value)
+
+    def _of(self, key: K) -> DataLoader[K, Any]:
+        if key.provider not in self._by_provider:
+            self._by_provider[key.provider] = DataLoader(self._load_batch)
+        return self._by_provider[key.provider]
+
+    async def _load_batch(self, keys: list[K]) -> list[V | UpstreamError]:
+        return list(await self._batch(keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,60 +101,44 @@ class Loaders:
                     self.run.prime(row.key, row)
 
     async def _find_connectors(self, keys: Sequence[ConnectorKey]) -> Sequence[Found[Connector]]:
-        return await self._grouped(
+        return await self._find(
             keys, lambda p: p.connector_lookup.find_connectors if p.connector_lookup else None
         )
 
     async def _find_syncs(self, keys: Sequence[SyncKey]) -> Sequence[Found[Sync]]:
-        return await self._grouped(keys, lambda p: p.sync_lookup.find_syncs if p.sync_lookup else None)
+        return await self._find(keys, lambda p: p.sync_lookup.find_syncs if p.sync_lookup else None)
 
     async def _find_runs(self, keys: Sequence[RunKey]) -> Sequence[Found[SyncRun]]:
-        return await self._grouped(keys, lambda p: p.run_lookup.find_runs if p.run_lookup else None)
+        return await self._find(keys, lambda p: p.run_lookup.find_runs if p.run_lookup else None)
 
     async def _find_extras(self, keys: Sequence[SyncKey]) -> Sequence[Found[SyncExtra]]:
-        return await self._grouped(
+        return await self._find(
             keys, lambda p: p.sync_extra_lookup.find_extras if p.sync_extra_lookup else None
         )
 
     async def _find_stats(self, keys: Sequence[SyncKey]) -> Sequence[Found[SyncStats]]:
-        return await self._grouped(keys, lambda p: p.stats_lookup.find_stats if p.stats_lookup else None)
+        return await self._find(keys, lambda p: p.stats_lookup.find_stats if p.stats_lookup else None)
 
-    async def _grouped(
+    async def _find(
         self, keys: Sequence[P], find_of: Callable[[Provider], Find[V] | None]
     ) -> Sequence[Found[V]]:
-        """Group the keys by provider, ask all side by side, and put the answers back in key order."""
-        ids: defaultdict[str, list[str]] = defaultdict(list)
-        for key in keys:
-            ids[key.provider].append(key.id)
-        batches = await asyncio.gather(
-            *(self._find_in(name, wanted, find_of) for name, wanted in ids.items())
-        )
-        found = {
-            (name, one): answer
-            for (name, wanted), batch in zip(ids.items(), batches, strict=True)
-            for one, answer in zip(wanted, batch, strict=True)
-        }
-        return [found[key.provider, key.id] for key in keys]
-
-    async def _find_in(
-        self, name: str, ids: Sequence[str], find_of: Callable[[Provider], Find[V] | None]
-    ) -> Sequence[Found[V]]:
-        provider = self._providers.get(name)
+        """Ask one provider for all at once."""
+        provider = self._providers.get(keys[0].provider)
         find = find_of(provider) if provider is not None else None
         if find is None:
-            return [None] * len(ids)
-        found = await or_error(find(ids))
-        return [found] * len(ids) if isinstance(found, UpstreamError) else found
+            return [None] * len(keys)
+        found = await or_error(find([key.id for key in keys]))
+        return [found] * len(keys) if isinstance(found, UpstreamError) else found
 
     async def _first_pages(self, keys: Sequence[HeadKey[Any]]) -> Sequence[Page[Any] | UpstreamError]:
-        """The heads of many lists; those of one kind at one provider are asked for together."""
-        groups: defaultdict[tuple[str, str], list[HeadKey[Any]]] = defaultdict(list)
+        """The heads of many lists of one provider; those of one kind are asked for together."""
+        kinds: defaultdict[str, list[HeadKey[Any]]] = defaultdict(list)
         for key in keys:
-            groups[key.provider, key.kind].append(key)
-        batches = await asyncio.gather(*(self._heads_of(group) for group in groups.values()))
+            kinds[key.kind].append(key)
+        batches = await asyncio.gather(*map(self._heads_of, kinds.values()))
         pages = {
             key: page
-            for group, batch in zip(groups.values(), batches, strict=True)
+            for group, batch in zip(kinds.values(), batches, strict=True)
             for key, page in zip(group, batch, strict=True)
         }
         return [pages[key] for key in keys]

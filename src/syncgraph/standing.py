@@ -1,7 +1,6 @@
 """How syncs do, by the least reading: what their list tells, else the newest of their runs."""
 
 import asyncio
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -157,8 +156,8 @@ class Standings:
         self, keys: Sequence[ConnectorKey]
     ) -> Sequence[Connector | UpstreamError | None]:
         """One by itself; several out of their provider's list, as far as its first page shows them."""
-        by_provider = Counter(key.provider for key in keys)
-        await asyncio.gather(*(self._list_links(name) for name, count in by_provider.items() if count > 1))
+        if len(keys) > 1:
+            await self._list_links(keys[0].provider)
         return await asyncio.gather(*map(self._linked, keys))
 
     async def _list_links(self, provider: str) -> None:
@@ -171,12 +170,8 @@ class Standings:
         return self._links.get(key) or await or_error(self._loaders.connector.load(key))
 
     async def _find_newest(self, keys: Sequence[SyncKey]) -> Sequence[Newest]:
-        by_provider: defaultdict[str, list[SyncKey]] = defaultdict(list)
-        for key in keys:
-            by_provider[key.provider].append(key)
-        found = await asyncio.gather(*map(self._newest_of, by_provider.values()))
-        newest = {key: one for group in found for key, one in group.items()}
-        return [newest[key] for key in keys]
+        found = await self._newest_of(keys)
+        return [found[key] for key in keys]
 
     async def _newest_of(self, keys: Sequence[SyncKey]) -> Mapping[SyncKey, Newest]:
         """The heads of many lists are asked for as short as can be, as that may be one call; then the rest deeper."""

@@ -1,9 +1,9 @@
 """What every resolver of one operation shares."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from graphql.pyutils import Path
 from strawberry.types import Info as StrawberryInfo
@@ -53,6 +53,19 @@ class Context:
     def report(self, error: UpstreamError, path: Path) -> None:
         """Say once per provider and code what went wrong; the first place it was seen at stands for all."""
         self.troubles.setdefault((error.provider, error.code), (error, path))
+
+    def stale(self) -> Sequence[Mapping[str, Any]]:
+        """What each provider gave from a copy older than it should be: no `sources` stand beside some values."""
+        used = {name: opened.meter.used for name, opened in self.opened.items()}
+        return [
+            {
+                "provider": name,
+                "fetchedAt": its.fetched_at.isoformat().replace("+00:00", "Z"),
+                "code": None if its.error is None else its.error.code,
+            }
+            for name, its in used.items()
+            if its.is_stale and its.fetched_at is not None
+        ]
 
 
 Info: TypeAlias = StrawberryInfo[Context, None]

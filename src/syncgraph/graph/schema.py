@@ -1,34 +1,37 @@
 """The schema, and how one operation is executed against it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from inspect import isawaitable
 from typing import Any
 
 import strawberry
+from cachetools import LRUCache
 from graphql import (
     DocumentNode,
     ExecutionResult,
     Executor,
+    ExperimentalIncrementalExecutionResults,
+    GraphQLDeferDirective,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
     create_source_event_stream,
-    execute,
+    experimental_execute_incrementally,
     get_variable_values,
 )
 from strawberry.schema.config import StrawberryConfig
 
-from syncgraph.accounts import Used, taken
+from syncgraph.accounts import taken
 from syncgraph.errors import DocumentError, GatewayError, InvalidRequestError
 from syncgraph.graph.ceiling import too_costly
 from syncgraph.graph.codes import of_document, of_request, present, trouble
 from syncgraph.graph.context import Context
-from syncgraph.graph.documents import Document, read
+from syncgraph.graph.documents import Document, operations_in, read
 from syncgraph.graph.federation import REPRESENTATION, Representation, federated
-from syncgraph.graph.limits import MAX_ROWS, endless_field
+from syncgraph.graph.incremental import Payloads, payloads
+from syncgraph.graph.limits import MAX_PARTS, MAX_ROWS, deferred_parts, endless_field
 from syncgraph.graph.query import Query
 from syncgraph.graph.scalars import SCALARS
 from syncgraph.graph.subgraph import subgraph_sdl
@@ -39,17 +42,21 @@ from syncgraph.graph.types.run import SyncRun
 from syncgraph.graph.types.sync import Sync
 from syncgraph.watch import Subscriber
 
-CACHED_DOCUMENTS, CACHED_LENGTH = 256, 16 * 1024
-"""Documents kept parsed and validated, and the longest, in characters, that is."""
+RECENT_BYTES, RECENT_LENGTH = 32 * 1024 * 1024, 16 * 1024
+"""Memory for documents that were asked for of late, and the longest, in characters, that is kept."""
+_recent: LRUCache[str, Document] = LRUCache(RECENT_BYTES, getsizeof=lambda document: document.size)
 
 
 def _schema_over(query: type[Query]) -> strawberry.Schema:
-    return strawberry.Schema(
+    its = strawberry.Schema(
         query=query,
         subscription=Subscription,
         types=[Provider, Connector, Sync, SyncRun],
         config=StrawberryConfig(scalar_map={**SCALARS, Representation: REPRESENTATION}),
     )
+    core = its._schema  # noqa: SLF001  # Strawberry has @defer only together with @stream
+    core.directives = (*core.directives, GraphQLDeferDirective)
+    return its
 
 
 schema = _schema_over(Query)
@@ -72,6 +79,8 @@ class Operation:
     name: str | None
     max_age_s: float | None = None
     """How old a provider's answer may be; None: as old as its kind may get."""
+    document: Document | None = None
+    """What ``query`` is, where it was read already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +106,18 @@ class Result:
 
 
 async def run(operation: Operation, context: Context) -> Result:
-    """Never raises for what a client or a provider did."""
+    """The whole answer at once, whatever asks to be deferred. Never raises for what a client or a provider did."""
     document = _admitted(operation, OperationType.QUERY, context)
-    return document if isinstance(document, Result) else await _executed(document, operation, context)
+    return document if isinstance(document, Result) else await _executed(document.node, operation, context)
+
+
+async def run_in_parts(operation: Operation, context: Context) -> Result | Payloads:
+    """As ``run``; where something is deferred, the payloads one by one. Who takes them closes them."""
+    document = _admitted(operation, OperationType.QUERY, context)
+    if isinstance(document, Result):
+        return document
+    result = await _execute(document.deferring or document.node, operation, context)
+    return _result(result, context) if isinstance(result, ExecutionResult) else payloads(result, context)
 
 
 def subscribe(operation: Operation, context: Context) -> Subscriber | Result:
@@ -110,9 +128,10 @@ def subscribe(operation: Operation, context: Context) -> Subscriber | Result:
     document = _admitted(operation, OperationType.SUBSCRIPTION, context)
     if isinstance(document, Result):
         return document
+    assert document.node is not None
     executor = Executor.build(
         _core,
-        document,
+        document.node,
         context_value=context,
         raw_variable_values=dict(operation.variables or {}),
         operation_name=operation.name,
@@ -128,38 +147,48 @@ def subscribe(operation: Operation, context: Context) -> Subscriber | Result:
 
 async def answer(operation: Operation, event: object, context: Context) -> Result:
     """What one event comes to in an operation that was admitted by ``subscribe``."""
-    document = _read(operation.query).node
-    assert document is not None
-    return await _executed(document, operation, context, event)
+    return await _executed(document_of(operation).node, operation, context, event)
 
 
-def _admitted(operation: Operation, kind: OperationType, context: Context) -> DocumentNode | Result:
-    document = _read(operation.query)
+def _admitted(operation: Operation, kind: OperationType, context: Context) -> Document | Result:
+    document = document_of(operation)
     if document.node is None or document.errors:
         return Result(None, [of_document(error) for error in document.errors], was_executed=False)
     refusal = _why_not(document, operation, kind, context)
-    return document.node if refusal is None else refused(refusal)
+    return document if refusal is None else refused(refusal)
 
 
 async def _executed(
-    document: DocumentNode, operation: Operation, context: Context, root: object = None
+    node: DocumentNode | None, operation: Operation, context: Context, root: object = None
 ) -> Result:
-    answer = execute(
+    """Of a document in which nothing is deferred."""
+    result = await _execute(node, operation, context, root)
+    assert isinstance(result, ExecutionResult)
+    return _result(result, context)
+
+
+async def _execute(
+    node: DocumentNode | None, operation: Operation, context: Context, root: object = None
+) -> ExecutionResult | ExperimentalIncrementalExecutionResults:
+    assert node is not None
+    answer = experimental_execute_incrementally(
         _core,
-        document,
+        node,
         root_value=root,
         context_value=context,
         variable_values=dict(operation.variables or {}),
         operation_name=operation.name,
     )
-    result = await answer if isawaitable(answer) else answer
+    return await answer if isawaitable(answer) else answer
+
+
+def _result(result: ExecutionResult, context: Context) -> Result:
     if result.data is None and not any(error.path for error in result.errors or ()):
         # Nothing was executed: a variable does not fit its type.
         return Result(None, [of_document(error) for error in result.errors or ()], was_executed=False)
     errors = [present(error) for error in result.errors or ()]
     errors += [trouble(*one) for one in context.troubles.values()]
-    all_used = {name: opened.meter.used for name, opened in context.opened.items()}
-    used = taken(all_used.values())
+    used = taken(opened.meter.used for opened in context.opened.values())
     may_be_kept = used.fetched_at is not None and not errors and not used.is_stale
     return Result(
         result.data,
@@ -167,18 +196,8 @@ async def _executed(
         was_executed=True,
         age_s=used.age_s,
         max_age_s=used.age_s + used.fresh_s if may_be_kept else None,
-        stale=[_stale(name, its) for name, its in all_used.items() if its.is_stale],
+        stale=context.stale(),
     )
-
-
-def _stale(provider: str, used: Used) -> Mapping[str, Any]:
-    """Where no `sources` stand beside a value, this says that it is old."""
-    assert used.fetched_at is not None
-    return {
-        "provider": provider,
-        "fetchedAt": used.fetched_at.isoformat().replace("+00:00", "Z"),
-        "code": None if used.error is None else used.error.code,
-    }
 
 
 def refused(error: GatewayError) -> Result:
@@ -187,17 +206,31 @@ def refused(error: GatewayError) -> Result:
 
 def kind_of(operation: Operation) -> OperationType | None:
     """Query, mutation or subscription; None when it is not clear what is asked for."""
-    chosen = _read(operation.query).operations(operation.name)
+    chosen = document_of(operation).operations(operation.name)
     return chosen[0].operation if len(chosen) == 1 else None
 
 
-def _read(query: str) -> Document:
-    return _checked(query) if len(query) <= CACHED_LENGTH else read(_core, query)
+def document_of(operation: Operation) -> Document:
+    return operation.document or read_document(operation.query)
 
 
-@lru_cache(CACHED_DOCUMENTS)
-def _checked(query: str) -> Document:
-    return read(_core, query)
+def read_document(text: str) -> Document:
+    """Parsed and checked; at once where it was asked for of late."""
+    found = _recent.get(text)
+    if found is None:
+        found = read(_core, text)
+        if len(text) <= RECENT_LENGTH:
+            _recent[text] = found
+    return found
+
+
+def trusted_document(text: str) -> Document:
+    """As ``read_document``, for a text that will be kept: what its lists could hold is among its errors."""
+    document = read(_core, text)
+    if document.node is None or document.errors:
+        return document
+    found = [_endless(document, one, {}) for one in document.operations(None)]
+    return replace(document, errors=[GraphQLError(str(one)) for one in found if one is not None])
 
 
 def _why_not(
@@ -210,21 +243,31 @@ def _why_not(
         return DocumentError(f"operationName: the document {trouble}.")
     if chosen[0].operation is not kind:
         return DocumentError(_ELSEWHERE[chosen[0].operation])
-    assert document.node is not None
-    return _too_much(document.node, chosen[0], asked.variables or {}, context)
+    return _too_much(document, chosen[0], asked.variables or {}, context)
 
 
 def _too_much(
-    document: DocumentNode,
-    operation: OperationDefinitionNode,
-    variables: Mapping[str, Any],
-    context: Context,
+    document: Document, operation: OperationDefinitionNode, variables: Mapping[str, Any], context: Context
 ) -> GatewayError | None:
     """What an operation asks for beyond what one may; None also where its variables do not fit: execution says so."""
+    assert document.node is not None
     values = get_variable_values(_core, operation.variable_definitions or (), dict(variables))
     if isinstance(values, list):
         return None
-    endless = endless_field(document, operation, values.coerced)
-    if endless is not None:
-        return InvalidRequestError(f"{endless}: its lists within lists could hold more than {MAX_ROWS} rows.")
-    return too_costly(_core, document, operation, values, opened=context.opened, most=context.max_calls)
+    return _endless(document, operation, values.coerced) or too_costly(
+        _core, document.node, operation, values, opened=context.opened, most=context.max_calls
+    )
+
+
+def _endless(
+    document: Document, operation: OperationDefinitionNode, values: Mapping[str, Any]
+) -> InvalidRequestError | None:
+    assert document.node is not None
+    field = endless_field(document.node, operation, values)
+    if field is not None:
+        return InvalidRequestError(f"{field}: its lists within lists could hold more than {MAX_ROWS} rows.")
+    if document.deferring is not None:
+        (same,) = operations_in(document.deferring, operation.name.value if operation.name else None)
+        if deferred_parts(document.deferring, same, values) > MAX_PARTS:
+            return InvalidRequestError(f"@defer: there could be more than {MAX_PARTS} parts.")
+    return None

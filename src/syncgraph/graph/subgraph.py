@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from graphql import (
     ConstDirectiveNode,
+    DirectiveDefinitionNode,
     GraphQLField,
     GraphQLNamedType,
     GraphQLObjectType,
@@ -58,12 +59,13 @@ ROOTS = frozenset({"Query", "Mutation", "Subscription"})
 
 
 def subgraph_sdl(schema: str) -> str:
-    """``schema``, as clients are shown it, with directives; composers bring the definitions of those."""
+    """``schema``, as clients are shown it, with directives; composers bring the definitions of those, routers `@defer`."""
     document = parse(schema)
     types = build_ast_schema(document).type_map
     definitions = (
         _directed(one, types[one.name.value]) if isinstance(one, ObjectTypeDefinitionNode) else one
         for one in document.definitions
+        if not isinstance(one, DirectiveDefinitionNode)
     )
     return "\n\n".join((LINK, *map(print_ast, definitions))) + "\n"
 

@@ -9,7 +9,7 @@ from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from syncgraph.errors import INTERNAL
+from syncgraph.errors import INTERNAL, UntrustedDocumentError
 from syncgraph.graph.schema import Result
 from syncgraph.http.accept import PLAIN_JSON, RESPONSE_JSON, best_json, media_types
 from syncgraph.http.caching import caching
@@ -27,7 +27,7 @@ def status_of(result: Result, media_type: str) -> int:
     if media_type != RESPONSE_JSON:
         return 200
     if not result.was_executed:
-        return 400
+        return 403 if (result.errors[0].extensions or {}).get("code") == UntrustedDocumentError.code else 400
     return PARTIAL_SUCCESS if result.errors else 200
 
 

@@ -8,14 +8,13 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.requests import Request
 
-from syncgraph.graph.schema import Operation
 from syncgraph.http.accept import PLAIN_JSON, media_types
 
 MAX_BYTES = 256 * 1024
 """Of a request's body."""
 MAX_ADDRESS = 32 * 1024
 """Of what an address asks; much that stands between takes less."""
-PARAMETERS = frozenset({"query", "operationName", "variables", "extensions"})
+PARAMETERS = frozenset({"query", "documentId", "operationName", "variables", "extensions"})
 """What an address may ask with; others are left to their owners."""
 MAX_PARAMETERS = 100
 
@@ -27,11 +26,6 @@ class BadRequest(Exception):  # noqa: N818  # it is a kind of request, not of fa
     status: int
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-async def operation_of(request: Request) -> Operation:
-    """Raises :class:`BadRequest`."""
-    return operation_in(await content_of(request))
 
 
 async def content_of(request: Request) -> Any:
@@ -81,17 +75,52 @@ def _from_query(query: bytes) -> Mapping[str, Any]:
     }
 
 
-def operation_in(body: Any) -> Operation:
-    """Of a decoded request; raises :class:`BadRequest`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that is well formed, before anybody knows its document. ``version``: of the protocol that ``hash`` is of."""
+
+    query: str | None
+    document_id: str | None
+    hash: str | None
+    version: int | None
+    variables: Mapping[str, Any] | None
+    name: str | None
+
+
+def asked_in(body: Any) -> Asked:
+    """What an object of JSON asks for, from whatever transport it came. Raises :class:`BadRequest`."""
     if not isinstance(body, Mapping):
         raise BadRequest(400, "Send one JSON object with a query; batches are not served.")
-    query, variables, name = body.get("query"), body.get("variables"), body.get("operationName")
-    if not isinstance(query, str) or not query.strip():
-        raise BadRequest(400, "query: write a GraphQL document as text.")
-    if not isinstance(variables, Mapping | None):
-        raise BadRequest(400, "variables: write an object.")
-    if not isinstance(name, str | None):
-        raise BadRequest(400, "operationName: write text.")
-    if not isinstance(body.get("extensions"), Mapping | None):
-        raise BadRequest(400, "extensions: write an object.")
-    return Operation(query=query, variables=variables, name=name or None)
+    query, document_id = _text(body, "query"), _text(body, "documentId")
+    extensions = _object(body, "extensions") or {}
+    persisted = _object(extensions, "persistedQuery", "extensions.") or {}
+    sha256 = _text(persisted, "sha256Hash", "extensions.persistedQuery.")
+    if persisted and sha256 is None:
+        raise BadRequest(400, "extensions.persistedQuery.sha256Hash: write the hash as text.")
+    if query is None and document_id is None and sha256 is None:
+        raise BadRequest(400, "query: write a GraphQL document as text, or its documentId.")
+    if document_id is not None and (query is not None or sha256 is not None):
+        raise BadRequest(400, "documentId: send it alone, without a query or a hash.")
+    return Asked(
+        query=query,
+        document_id=document_id,
+        hash=sha256,
+        version=persisted.get("version"),
+        variables=_object(body, "variables"),
+        name=_text(body, "operationName"),
+    )
+
+
+def _text(body: Mapping[str, Any], name: str, within: str = "") -> str | None:
+    """None for a text that is blank, too."""
+    value = body.get(name)
+    if not isinstance(value, str | None):
+        raise BadRequest(400, f"{within}{name}: write text.")
+    return value if value and not value.isspace() else None
+
+
+def _object(body: Mapping[str, Any], name: str, within: str = "") -> Mapping[str, Any] | None:
+    value = body.get(name)
+    if not isinstance(value, Mapping | None):
+        raise BadRequest(400, f"{within}{name}: write an object.")
+    return value

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from syncgraph.errors import DocumentError, TooManySubscriptionsError
+from syncgraph.errors import DocumentError, InvalidRequestError, TooManySubscriptionsError
 from syncgraph.graph.schema import Result, refused
 from syncgraph.graph.streams import Stream
 from syncgraph.http.accept import PLAIN_JSON, best_json, media_types
 from syncgraph.http.answer import status_of, write
-from syncgraph.http.body import BadRequest, content_of, operation_in
+from syncgraph.http.body import BadRequest, content_of
 from syncgraph.http.hangup import unless_gone
 from syncgraph.http.sse import EventStreams, Outlet, event, relay
 
@@ -44,6 +44,8 @@ class ReservedStreams:
             response = await self._respond(request)
         except BadRequest as error:
             response = _answer(request, refused(DocumentError(error.message)), error.status, error.headers)
+        except InvalidRequestError as error:
+            response = _answer(request, refused(error))
         except TooManySubscriptionsError as error:
             response = _answer(request, refused(error), 429)
         await response(scope, receive, send)
@@ -80,7 +82,7 @@ class ReservedStreams:
 
     async def _begin(self, request: Request, reserved: "_Reserved") -> Response:
         content = await content_of(request)
-        operation = operation_in(content)
+        operation = self._events.documents.operation_in(content)
         name = reserved.free_name(content.get("extensions"), self._max_subscriptions)
         found = await self._events.open(operation)
         if isinstance(found, Result) and not found.was_executed:

@@ -16,7 +16,8 @@ from syncgraph.graph.schema import Operation, Result, refused
 from syncgraph.graph.streams import Stream
 from syncgraph.http.accept import PLAIN_JSON, RESPONSE_JSON, MediaType, quality_of
 from syncgraph.http.answer import write
-from syncgraph.http.body import operation_of
+from syncgraph.http.body import content_of
+from syncgraph.http.documents import Documents
 from syncgraph.http.hangup import unless_gone
 from syncgraph.http.seats import Seats
 
@@ -125,13 +126,14 @@ async def relay(found: Stream | Result, tell: Callable[[object], Awaitable[None]
 class EventStreams:
     """Event streams, each on a connection of its own; by GET too, for browsers' EventSource."""
 
-    def __init__(self, open_stream: Open, seats: Seats) -> None:
+    def __init__(self, open_stream: Open, seats: Seats, documents: Documents) -> None:
         self.open = open_stream
         self.seats = seats
+        self.documents = documents
 
     def of(self, operation: Operation) -> EventStream:
         return EventStream(lambda: self.open(operation), self.seats)
 
     async def to(self, request: Request) -> EventStream:
-        """What is asked for; raises :class:`BadRequest`."""
-        return self.of(await operation_of(request))
+        """What is asked for; raises as ``Documents.operation_in``."""
+        return self.of(self.documents.operation_in(await content_of(request)))

@@ -9,10 +9,11 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from syncgraph.errors import GatewayError, TooManySubscriptionsError
+from syncgraph.errors import GatewayError, InvalidRequestError, TooManySubscriptionsError
 from syncgraph.graph.schema import Operation, Result, refused
 from syncgraph.graph.streams import Stream
-from syncgraph.http.body import BadRequest, operation_in
+from syncgraph.http.body import BadRequest
+from syncgraph.http.documents import Documents
 from syncgraph.http.seats import Seats
 
 PROTOCOL = "graphql-transport-ws"
@@ -72,10 +73,17 @@ class Sockets:
     """The ASGI application for WebSocket handshakes at ``/graphql``."""
 
     def __init__(
-        self, open_stream: Open, seats: Seats, *, max_subscriptions: int, init_s: float = INIT_S
+        self,
+        open_stream: Open,
+        seats: Seats,
+        documents: Documents,
+        *,
+        max_subscriptions: int,
+        init_s: float = INIT_S,
     ) -> None:
         self._open = open_stream
         self._seats = seats
+        self._documents = documents
         self._max_subscriptions = max_subscriptions
         self._init_s = init_s
 
@@ -86,7 +94,7 @@ class Sockets:
             return
         try:
             with self._seats.taken(scope):
-                connection = _Connection(self._open, receive, send, self._max_subscriptions)
+                connection = _Connection(self._open, self._documents, receive, send, self._max_subscriptions)
                 await connection.serve(is_spoken=PROTOCOL in scope["subprotocols"], init_s=self._init_s)
         except TooManySubscriptionsError:
             await _deny(scope, send, 429)
@@ -110,8 +118,11 @@ async def _deny(scope: Scope, send: Send, status: int) -> None:
 class _Connection:
     """One socket: its operations run side by side until it closes."""
 
-    def __init__(self, open_stream: Open, receive: Receive, send: Send, max_subscriptions: int) -> None:
+    def __init__(
+        self, open_stream: Open, documents: Documents, receive: Receive, send: Send, max_subscriptions: int
+    ) -> None:
         self._open = open_stream
+        self._documents = documents
         self._receive = receive
         self._raw_send = send
         self._max_subscriptions = max_subscriptions
@@ -181,9 +192,12 @@ class _Connection:
             await self._refuse(id, refused(error))
             return
         try:
-            operation = operation_in(payload)
+            operation = self._documents.operation_in(payload)
         except BadRequest as error:
             raise SocketClosed(INVALID, error.message) from error
+        except InvalidRequestError as error:
+            await self._refuse(id, refused(error))
+            return
         self._operations[id] = self._tasks.create_task(self._run(id, operation))
 
     async def _run(self, id: str, operation: Operation) -> None:

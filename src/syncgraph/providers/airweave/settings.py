@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from syncgraph.config import Address, ProviderSettings
+from syncgraph.config import ProviderSettings
+from syncgraph.references import Address
 
 SEED: Literal["sync-jobs"] = "sync-jobs"
 """One sync job by its id, as documented before there was an API of source connections."""

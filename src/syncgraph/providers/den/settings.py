@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from syncgraph.config import Address, ProviderSettings
+from syncgraph.config import ProviderSettings
+from syncgraph.references import Address
 
 
 class Settings(ProviderSettings):

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from syncgraph.config import Address, ProviderSettings
+from syncgraph.config import ProviderSettings
+from syncgraph.references import Address
 
 SEED: Literal["integrations"] = "integrations"
 """REST ``/api/integrations*``, published until 2026-07-29: connections and the status of each model."""

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from syncgraph.config import Address, ProviderSettings
+from syncgraph.config import ProviderSettings
 from syncgraph.providers.timbal.ids import is_id, sync_id
+from syncgraph.references import Address
 
 
 def _stringified(value: object) -> object:
