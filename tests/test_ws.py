@@ -5,16 +5,22 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.types import Receive, Scope, Send
+from tests.gateway import Upstreams
 from tests.live import OFTEN, PATIENCE_S, RUNS, Client, Live, heard, listening, live
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from syncgraph.config import ServerSettings
+from syncgraph.graph.schema import Operation, Result
+from syncgraph.graph.streams import Stream
 from syncgraph.http.documents import Documents
 from syncgraph.http.seats import Seats
-from syncgraph.http.ws import MAX_BYTES, Sockets
+from syncgraph.http.ws import MAX_BYTES, Limits, Sockets
+from syncgraph.watch import MAX_WAITING, News, Subscriber, Topic
 
 INIT = {"type": "connection_init"}
+ANYTHING = Documents(ServerSettings())
 
 
 @pytest.fixture
@@ -122,7 +128,7 @@ async def test_a_message_before_hello_closes_the_socket(gateway: Live):
 
 
 async def test_who_says_nothing_is_sent_away():
-    sockets = Sockets(NotImplemented, Seats(1), Documents(ServerSettings()), max_subscriptions=1, init_s=0.05)
+    sockets = Sockets(NotImplemented, Seats(1), ANYTHING, Limits(max_subscriptions=1, init_s=0.05))
     async with listening(sockets) as address, Live(address, None).socket() as socket:  # type: ignore[arg-type]
         await socket.send('{"type": "ping"}')
         assert await heard(socket) == {"type": "pong"}
@@ -281,3 +287,47 @@ async def test_what_was_completed_is_heard_of_no_more(gateway: Live):
 
         await changed_runs(gateway, client, 3, name="2")
         assert {message["id"] for message in client.kept} <= {"2"}
+
+
+def lagging() -> Stream:
+    """A stream whose events nobody took."""
+    subscriber = Subscriber(Topic.RUNS, None, lambda _: True, lambda _: None)
+    for number in range(MAX_WAITING + 2):
+        subscriber.tell([News(number)])
+    return Stream(subscriber, Operation(query=RUNS, variables=None, name=None), NotImplemented)
+
+
+async def test_a_subscription_that_lags_behind_is_ended_with_its_code_and_the_socket_lives():
+    async def open_stream(_: Operation) -> Stream:  # noqa: RUF029  # stands for one that asks
+        return lagging()
+
+    sockets = Sockets(open_stream, Seats(1), ANYTHING, Limits(max_subscriptions=1))
+    async with listening(sockets) as address, Live(address, Upstreams()).client() as client:
+        for _ in range(2):
+            await client.subscribe()
+            refusal = await client.next()
+
+            assert refusal["type"] == "error"
+            assert [error["extensions"]["code"] for error in refusal["payload"]] == ["SUBSCRIBER_TOO_SLOW"]
+
+
+async def test_a_client_that_takes_nothing_is_dropped_and_so_are_its_subscriptions():
+    taken = asyncio.Event()
+
+    async def open_stream(_: Operation) -> Result:  # noqa: RUF029  # stands for one that asks
+        return Result({"text": "x" * 20_000_000}, (), was_executed=True)
+
+    sockets = Sockets(open_stream, Seats(1), ANYTHING, Limits(max_subscriptions=9, send_s=0.2))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await sockets(scope, receive, send)
+        if scope["type"] == "websocket":
+            taken.set()
+
+    async with listening(app) as address, Live(address, Upstreams()).client() as client:
+        client.socket.transport.pause_reading()
+        for name in "123":
+            await client.subscribe(id=name)
+        async with asyncio.timeout(PATIENCE_S):
+            await taken.wait()
+        client.socket.transport.abort()

@@ -31,7 +31,7 @@ from syncgraph.http.request_ids import RequestIds
 from syncgraph.http.reserved import ReservedStreams
 from syncgraph.http.seats import Seats
 from syncgraph.http.sse import EventStreams
-from syncgraph.http.ws import Sockets
+from syncgraph.http.ws import Limits, Sockets
 from syncgraph.providers import PROVIDERS
 from syncgraph.upstream import transport
 from syncgraph.upstream.account import Account, Patience
@@ -80,7 +80,8 @@ def create_app(
     )
     endpoint = Admission(asked, settings.server)
     reserved = ReservedStreams(events, max_subscriptions=live.max_subscriptions)
-    sockets = Sockets(gateway.streams.open, seats, documents, max_subscriptions=live.max_subscriptions)
+    limits = Limits(max_subscriptions=live.max_subscriptions)
+    sockets = Sockets(gateway.streams.open, seats, documents, limits)
     return Starlette(
         routes=[
             Mount("/graphql/assets", Assets()),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -22,11 +23,6 @@ MAX_BYTES = 64 * 1024
 """Of one message."""
 MAX_REASON = 123
 """Bytes that a close frame has room for."""
-INIT_S = 5.0
-"""Until the client has to have said hello."""
-SEND_S = 20.0
-"""For a message to be taken; who takes none for so long is gone."""
-
 TOO_BIG = 1009
 INVALID, UNAUTHORIZED, NOT_ACCEPTABLE = 4400, 4401, 4406
 INIT_TIMEOUT, DUPLICATE, TOO_MANY_INITS = 4408, 4409, 4429
@@ -60,6 +56,19 @@ _Message = _Heard | _Ping | _Pong
 _MESSAGE: msgspec.json.Decoder[_Message] = msgspec.json.Decoder(_Message)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Of one socket.
+
+    ``init_s``: until the client has to have said hello. ``send_s``: for a message to be taken; who takes none for so
+    long is gone.
+    """
+
+    max_subscriptions: int
+    init_s: float = 5.0
+    send_s: float = 20.0
+
+
 class SocketClosed(Exception):  # noqa: N818  # an end, not a failure
     """The socket is to be closed, with one of the protocol's codes; ``code`` None: it is closed."""
 
@@ -72,20 +81,11 @@ class SocketClosed(Exception):  # noqa: N818  # an end, not a failure
 class Sockets:
     """The ASGI application for WebSocket handshakes at ``/graphql``."""
 
-    def __init__(
-        self,
-        open_stream: Open,
-        seats: Seats,
-        documents: Documents,
-        *,
-        max_subscriptions: int,
-        init_s: float = INIT_S,
-    ) -> None:
+    def __init__(self, open_stream: Open, seats: Seats, documents: Documents, limits: Limits) -> None:
         self._open = open_stream
         self._seats = seats
         self._documents = documents
-        self._max_subscriptions = max_subscriptions
-        self._init_s = init_s
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # that there is a handshake to answer
@@ -94,8 +94,8 @@ class Sockets:
             return
         try:
             with self._seats.taken(scope):
-                connection = _Connection(self._open, self._documents, receive, send, self._max_subscriptions)
-                await connection.serve(is_spoken=PROTOCOL in scope["subprotocols"], init_s=self._init_s)
+                connection = _Connection(self._open, self._documents, receive, send, self._limits)
+                await connection.serve(is_spoken=PROTOCOL in scope["subprotocols"])
         except TooManySubscriptionsError:
             await _deny(scope, send, 429)
 
@@ -119,39 +119,38 @@ class _Connection:
     """One socket: its operations run side by side until it closes."""
 
     def __init__(
-        self, open_stream: Open, documents: Documents, receive: Receive, send: Send, max_subscriptions: int
+        self, open_stream: Open, documents: Documents, receive: Receive, send: Send, limits: Limits
     ) -> None:
         self._open = open_stream
         self._documents = documents
         self._receive = receive
         self._raw_send = send
-        self._max_subscriptions = max_subscriptions
+        self._limits = limits
         self._tasks = asyncio.TaskGroup()
         self._operations: dict[str, asyncio.Task[None]] = {}
 
-    async def serve(self, *, is_spoken: bool, init_s: float) -> None:
+    async def serve(self, *, is_spoken: bool) -> None:
         """Whatever ends the socket stops its operations; a client that is gone, or takes nothing, ends it."""
         try:
             subprotocol = PROTOCOL if is_spoken else None
             await self._send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
             async with self._tasks:
-                await self._converse(init_s if is_spoken else None)
+                await self._converse(is_spoken=is_spoken)
         except* SocketClosed as ends:
             await self._close(ends.exceptions[0])
         except* OSError:
             pass
 
-    async def _converse(self, init_s: float | None) -> None:
-        """``init_s``: None when the client speaks other protocols only."""
-        if init_s is None:
+    async def _converse(self, *, is_spoken: bool) -> None:
+        if not is_spoken:
             raise SocketClosed(NOT_ACCEPTABLE, f"Speak {PROTOCOL}.")
-        await self._initialise(init_s)
+        await self._initialise()
         while True:
             await self._take(await self._heard())
 
-    async def _initialise(self, init_s: float) -> None:
+    async def _initialise(self) -> None:
         try:
-            async with asyncio.timeout(init_s):
+            async with asyncio.timeout(self._limits.init_s):
                 heard = await self._heard()
         except TimeoutError:
             raise SocketClosed(INIT_TIMEOUT, "Connection initialisation timeout") from None
@@ -187,8 +186,9 @@ class _Connection:
     async def _subscribe(self, id: str, payload: dict[str, Any]) -> None:
         if id in self._operations:
             raise SocketClosed(DUPLICATE, f"Subscriber for {id} already exists")
-        if len(self._operations) >= self._max_subscriptions:
-            error = TooManySubscriptionsError(f"At most {self._max_subscriptions} operations on one socket.")
+        most = self._limits.max_subscriptions
+        if len(self._operations) >= most:
+            error = TooManySubscriptionsError(f"At most {most} operations on one socket.")
             await self._refuse(id, refused(error))
             return
         try:
@@ -234,7 +234,7 @@ class _Connection:
         await self._send({"type": "websocket.send", "text": msgspec.json.encode(message).decode()})
 
     async def _send(self, message: Message) -> None:
-        async with asyncio.timeout(SEND_S):
+        async with asyncio.timeout(self._limits.send_s):
             await self._raw_send(message)
 
     async def _close(self, end: BaseException) -> None:
