@@ -2,6 +2,7 @@ import re
 from collections import Counter
 
 import pytest
+from tests.faults.report import FIGURE, Report
 from tests.faults.tls import Tls, issued
 
 pytest.register_assert_rewrite("tests.faults.stage")
@@ -18,8 +19,18 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     return issued(tmp_path_factory.mktemp("tls"))
 
 
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Report:
+    return Report(request.node)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The fault matrix as a table."""
+    """What was measured, and the fault matrix as a table."""
+    reports = [one for word in ("passed", "failed") for one in terminalreporter.stats.get(word, ())]
+    figures = sorted(line for one in reports for name, line in one.user_properties if name == FIGURE)
+    if figures:
+        terminalreporter.section("figures")
+        terminalreporter.write("".join(f"{line}\n" for line in figures))
     outcome: dict[tuple[str, str], str] = {}
     for word, sign in (("passed", "ok"), ("skipped", "skip"), ("failed", "FAILED"), ("error", "FAILED")):
         for report in terminalreporter.stats.get(word, ()):

@@ -22,7 +22,7 @@ from tests.faults.faultd import CANARY, Fault, Faultd, OnAccept, nothing_wrong
 
 from syncgraph import sandboxes
 from syncgraph.app import create_app
-from syncgraph.config import ProviderSettings, ServerSettings, Settings
+from syncgraph.config import CacheSettings, ProviderSettings, ServerSettings, Settings
 from syncgraph.telemetry import logs
 from syncgraph.upstream import transport
 
@@ -53,12 +53,16 @@ HEALTH = "{ providers { name health { status lastError { code message } } } }"
 
 @dataclass
 class Asked:
-    """One operation's answer. ``took_s``: without the time in which this process was not given a core."""
+    """One operation's answer. ``took_s``: without the time in which this process was not given a core.
+
+    ``between``: by the gateway's clock.
+    """
 
     text: str
     body: Any
     took_s: float
     calls: Mapping[str, int]
+    between: tuple[datetime, datetime]
 
     def part(self, kind: str) -> Any:
         return self.body["data"][kind]
@@ -91,28 +95,46 @@ class Counting(httpx2.AsyncBaseTransport):
 
 @dataclass
 class Stage:
-    """The gateway and its providers while they run. ``victim``: which one is faulty. ``skew``: of the gateway's clock."""
+    """The gateway and its providers while they run. ``victim``: which one is faulty. ``skew``: of the gateway's clock.
+
+    ``begun``: operations so far.
+    """
 
     victim: str
     servers: Mapping[str, Faultd]
     wires: dict[str, Counting] = field(default_factory=dict)
     log: io.StringIO = field(default_factory=io.StringIO)
     skew: timedelta = timedelta()
+    begun: int = 0
+    _started: float = field(default_factory=time.monotonic)
     _http: httpx2.AsyncClient | None = None
 
     @property
     def server(self) -> Faultd:
         return self.servers[self.victim]
 
-    async def ask(self, query: str = PARTS, **variables: Any) -> Asked:
+    def now(self) -> datetime:
+        """By the gateway's clock."""
+        return NOW + self.skew + timedelta(seconds=time.monotonic() - self._started)
+
+    async def ask(self, query: str = PARTS, *, max_age_s: int | None = None, **variables: Any) -> Asked:
         assert self._http is not None
-        before = {kind: wire.calls for kind, wire in self.wires.items()}
+        self.begun += 1
+        before, began = {kind: wire.calls for kind, wire in self.wires.items()}, self.now()
         with own_time() as clock:
-            answer = await self._http.post("/graphql", json={"query": query, "variables": variables})
+            answer = await self._http.post(
+                "/graphql",
+                json={"query": query, "variables": variables},
+                headers={} if max_age_s is None else {"cache-control": f"max-age={max_age_s}"},
+            )
         assert answer.status_code == 200, answer.text
         calls = {kind: wire.calls - before[kind] for kind, wire in self.wires.items()}
         return Asked(
-            f"{answer.headers}\n{answer.text}", msgspec.json.decode(answer.content), clock.took_s, calls
+            f"{answer.headers}\n{answer.text}",
+            msgspec.json.decode(answer.content),
+            clock.took_s,
+            calls,
+            (began, self.now()),
         )
 
 
@@ -146,25 +168,34 @@ def credential_of(kind: str) -> str:
     return f"{CANARY}-{kind}-credential-Zx81q/Q0+pLm"
 
 
+NOTHING_KEPT = CacheSettings(max_bytes=0, stale_while_revalidate_s=0.0, stale_if_error_s=0.0)
+
+
 def settings_of(
-    addresses: Mapping[str, str], *, only: Mapping[str, Mapping[str, object]] | None = None
+    addresses: Mapping[str, str],
+    cache: CacheSettings,
+    *,
+    attempt_s: float,
+    only: Mapping[str, Mapping[str, object]],
 ) -> Settings:
     """The sandboxes' settings with the matrix's deadlines; ``only``: further changes, by kind."""
     configured = sandboxes.settings(
-        server=ServerSettings(operation_timeout_s=OPERATION_S, max_upstream_calls=200)
+        server=ServerSettings(operation_timeout_s=OPERATION_S / ATTEMPT_S * attempt_s, max_upstream_calls=200)
     )
     providers = {
         kind: its.model_copy(
             update={
                 "base_url": addresses[kind],
                 "credential": SecretStr(credential_of(kind)),
-                "attempt_timeout_s": ATTEMPT_S,
-                **(only or {}).get(kind, {}),
+                "attempt_timeout_s": attempt_s,
+                # Of the others all the time there is: a busy machine is not what is tested.
+                **({} if kind in only else {"connect_timeout_s": attempt_s}),
+                **only.get(kind, {}),
             }
         )
         for kind, its in configured.providers.items()
     }
-    return replace(configured, providers=providers)
+    return replace(configured, providers=providers, cache=cache)
 
 
 @asynccontextmanager
@@ -176,6 +207,8 @@ async def staged(
     tls: ssl.SSLContext | None = None,
     base_url: str | None = None,
     connect: Connect = transport.connect,
+    cache: CacheSettings = NOTHING_KEPT,
+    attempt_s: float = ATTEMPT_S,
     **changes: object,
 ) -> AsyncIterator[Stage]:
     """``base_url``, ``tls``, ``connect``, ``changes`` (of settings): the victim's."""
@@ -194,11 +227,10 @@ async def staged(
             stage.wires[its.kind] = Counting(wire)
             return stage.wires[its.kind]
 
-        began = time.monotonic()
         app = create_app(
-            settings_of(addresses, only={victim: changes}),
+            settings_of(addresses, cache, attempt_s=attempt_s, only={victim: changes}),
             connect=counted,
-            clock=lambda: NOW + stage.skew + timedelta(seconds=time.monotonic() - began),
+            clock=stage.now,
         )
         await stack.enter_async_context(app.router.lifespan_context(app))
         stage._http = await stack.enter_async_context(

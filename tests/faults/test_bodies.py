@@ -6,17 +6,27 @@ import json
 import zlib
 from collections.abc import Callable
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from starlette.responses import JSONResponse
 from tests.faults.cells import cell
 from tests.faults.faultd import CANARY, Exchange, Fault, Faultd, head
-from tests.faults.stage import healthy, is_unharmed, suffers
+from tests.faults.stage import (
+    ATTEMPT_S,
+    PARTS,
+    assert_others_unharmed,
+    healthy,
+    is_unharmed,
+    staged,
+    suffers,
+)
 
 TIMEOUT, DOWN, BAD = "UPSTREAM_TIMEOUT", "UPSTREAM_UNAVAILABLE", "UPSTREAM_BAD_RESPONSE"
 QUICK_S = 0.3
 MIB = 2**20
+EVERY_ROW = PARTS.replace("first: 6", "first: 100")
 
 
 @cell("F14")
@@ -37,6 +47,61 @@ async def test_a_reset_in_the_middle_of_a_body_is_never_a_partial_object(kind: s
         exchange.reset()
 
     await suffers(kind, (DOWN, BAD), within_s=QUICK_S, calls=2, fault=fault)
+
+
+@cell("F16")
+async def test_a_header_that_never_ends_is_a_bad_response(kind: str):
+    async def fault(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\nx-endless: " + CANARY.encode() * (200 * 1024 // len(CANARY)))
+        await exchange.until_left()
+
+    await suffers(kind, BAD, within_s=QUICK_S, fault=fault)
+
+
+@cell("F17")
+async def test_a_header_that_drips_is_a_timeout(kind: str):
+    async def fault(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\n")
+        for number in count():
+            await exchange.send(f"x-{number}: {CANARY}\r\n".encode())
+            await asyncio.sleep(0.3)
+
+    await suffers(kind, TIMEOUT, within_s=ATTEMPT_S, fault=fault)
+
+
+@cell("F18")
+async def test_a_body_that_drips_is_a_timeout_however_often_a_byte_comes(kind: str):
+    async def fault(exchange: Exchange) -> None:
+        await exchange.send(head(content_length="1000000"))
+        while True:
+            await exchange.send(b" ")
+            await asyncio.sleep(0.05)
+
+    await suffers(kind, TIMEOUT, within_s=ATTEMPT_S, fault=fault)
+
+
+@cell("F19")
+async def test_a_provider_that_says_nothing_is_a_timeout_and_its_connection_is_closed(kind: str):
+    left = asyncio.Event()
+
+    async def fault(exchange: Exchange) -> None:
+        try:
+            await exchange.until_left()
+        finally:
+            left.set()
+
+    await suffers(kind, TIMEOUT, within_s=ATTEMPT_S, fault=fault)
+    assert left.is_set()
+
+
+@cell("F20")
+async def test_a_body_shorter_than_its_length_is_a_bad_response(kind: str):
+    async def fault(exchange: Exchange) -> None:
+        whole = (await exchange.healthy()).body
+        await exchange.send(head(content_length=str(len(whole))) + whole[:-10])
+        exchange.writer.close()
+
+    await suffers(kind, BAD, within_s=QUICK_S, fault=fault)
 
 
 @cell("F21")
@@ -186,8 +251,35 @@ HOSTILE = {
     "infinite": b"-Infinity",
     "bytes that are no text": b'"\xff\xfe"',
     "half a surrogate pair": rb'"\ud800"',
-    "a number beyond all": b"1" + b"0" * 400,
 }
+
+
+@cell("F29")
+async def test_json_that_readers_disagree_about_is_a_bad_response(kind: str):
+    for text in HOSTILE.values():
+        await suffers(kind, BAD, within_s=QUICK_S, fault=put_in_a_row("name", text))
+
+    async def says_twice(exchange: Exchange) -> None:
+        text = json.dumps((await exchange.healthy()).json)
+        await exchange.reply(text.replace('"id":', '"id": "twice", "id":', 1).encode())
+
+    await suffers(kind, BAD, within_s=QUICK_S, fault=says_twice)
+    await costs_a_row(kind, put_in_a_row("name", b"1" + b"0" * 400))
+
+
+async def costs_a_row(kind: str, fault: Fault) -> None:
+    """The first row of the answer is missing and told of; the others are as they were."""
+    undisturbed = await healthy(EVERY_ROW)
+    rows = undisturbed.part(kind)["connectors"]["nodes"]
+    async with staged(kind, fault=fault) as stage:
+        asked = await stage.ask()
+        await assert_others_unharmed(asked, kind)
+        shown = asked.part(kind)["connectors"]["nodes"]
+        assert len(shown) == min(6, len(rows) - 1)
+        assert all(row in rows for row in shown)
+        assert (asked.source(kind)["status"], asked.source(kind)["code"]) == ("INCOMPLETE", BAD)
+        assert asked.codes() == {(kind, BAD)}
+        assert asked.calls[kind] == 1
 
 
 def changed(change: Callable[[dict[str, Any]], None]) -> Fault:
@@ -202,6 +294,25 @@ def changed(change: Callable[[dict[str, Any]], None]) -> Fault:
 
 
 REQUIRED = {"den": "updatedAt", "timbal": "enrolled_at", "outlit": "category", "airweave": "created_at"}
+
+
+@cell("F30")
+async def test_a_drifting_schema_costs_the_row_that_lost_what_it_needs_and_nothing_else(kind: str):
+    await costs_a_row(kind, changed(lambda row: row.pop(REQUIRED[kind])))
+    await costs_a_row(kind, changed(lambda row: row.update({REQUIRED[kind]: None})))
+
+
+@cell("F30")
+async def test_a_word_that_nobody_knows_is_unknown_and_told_as_it_came(kind: str):
+    """Timbal has no word for a connector: what is not a truth value there is another shape."""
+    if kind == "timbal":
+        await costs_a_row(kind, changed(lambda row: row.update(connected="perhaps")))
+        return
+    async with staged(kind, fault=changed(lambda row: row.update(status="hibernating"))) as stage:
+        asked = await stage.ask(EVERY_ROW)
+        told = {row["rawStatus"]: row["status"] for row in asked.part(kind)["connectors"]["nodes"]}
+        assert told["hibernating"] == "UNKNOWN"
+        assert not asked.codes()
 
 
 @cell("F31")

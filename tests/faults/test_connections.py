@@ -4,21 +4,21 @@ import asyncio
 import contextlib
 import errno
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import httpx2
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
-from httpx_aiohttp.httpx2 import AiohttpTransport
 from tests.faults.cells import cell
-from tests.faults.faultd import Exchange, HangUp, nothing_wrong
-from tests.faults.stage import KINDS, Connect, is_unharmed, staged, suffers
+from tests.faults.faultd import Exchange, HangUp, head, nothing_wrong
+from tests.faults.stage import ATTEMPT_S, KINDS, assert_others_unharmed, is_unharmed, staged, suffers
 from tests.faults.tls import Tls
 
 from syncgraph.config import ProviderSettings
+from syncgraph.upstream import transport
 
 TIMEOUT, DOWN = "UPSTREAM_TIMEOUT", "UPSTREAM_UNAVAILABLE"
 CONNECT_S = 1.0
@@ -59,6 +59,12 @@ async def deaf() -> AsyncIterator[int]:
         pytest.skip("this machine lets no listener's backlog be filled")
 
 
+@cell("F02")
+async def test_a_connection_that_is_swallowed_is_a_timeout_after_a_second(kind: str):
+    async with deaf() as port:
+        await suffers(kind, TIMEOUT, within_s=CONNECT_S, base_url=f"http://127.0.0.1:{port}")
+
+
 @cell("F03")
 async def test_an_address_without_a_route_is_unavailable(kind: str):
     nowhere = "255.255.255.255"  # refused by this machine's own kernel: nothing is sent
@@ -69,37 +75,25 @@ async def test_an_address_without_a_route_is_unavailable(kind: str):
     await suffers(kind, DOWN, within_s=0.3, calls=2, base_url=f"http://{nowhere}:9", allow_insecure=True)
 
 
-class Resolver(AbstractResolver):
-    """Says what a test wants a name to be."""
+@dataclass
+class Names:
+    """Says where the name of a test's provider leads; None: nothing, until ``release``."""
 
-    def __init__(self, answer: str | OSError | None) -> None:
-        self.answer = answer
-        self.asked: list[str] = []
+    leads_to: str | OSError | None
+    asked: int = 0
+    release: threading.Event = field(default_factory=threading.Event)
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        self.asked.append(host)
-        if self.answer is None:
-            await asyncio.Event().wait()
-        if isinstance(self.answer, OSError):
-            raise self.answer
-        assert self.answer is not None
-        return [
-            ResolveResult(hostname=host, host=self.answer, port=port, family=socket.AF_INET, proto=0, flags=0)
-        ]
+    def look_up(self, _host: str, port: int, _family: int) -> list[Any]:
+        self.asked += 1
+        if self.leads_to is None:
+            self.release.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        if isinstance(self.leads_to, OSError):
+            raise self.leads_to
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (self.leads_to, port))]
 
-    async def close(self) -> None:
-        pass
-
-
-def resolving(resolver: Resolver) -> Connect:
-    def connect(its: ProviderSettings) -> httpx2.AsyncBaseTransport:
-        return AiohttpTransport(
-            client=lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=resolver))
-        )
-
-    return connect
+    def connect(self, its: ProviderSettings) -> httpx2.AsyncBaseTransport:
+        return transport.connect(its, lookup=self.look_up)
 
 
 NAMED = "http://provider.test:{port}{prefix}"
@@ -107,15 +101,64 @@ NAMED = "http://provider.test:{port}{prefix}"
 
 @cell("F04")
 async def test_a_name_that_does_not_exist_is_unavailable(kind: str):
-    resolver = Resolver(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
+    names = Names(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
     await suffers(
-        kind, DOWN, within_s=0.3, calls=2, base_url=NAMED, allow_insecure=True, connect=resolving(resolver)
+        kind, DOWN, within_s=0.3, calls=2, base_url=NAMED, allow_insecure=True, connect=names.connect
     )
+
+
+@cell("F05")
+async def test_a_name_server_that_hangs_is_a_timeout_for_its_provider_alone(kind: str):
+    names = Names(None)
+    try:
+        await suffers(
+            kind, TIMEOUT, within_s=ATTEMPT_S, base_url=NAMED, allow_insecure=True, connect=names.connect
+        )
+    finally:
+        names.release.set()
+
+
+@cell("F06")
+async def test_a_name_that_leads_into_the_private_network_is_not_followed(kind: str):
+    for address in ("127.0.0.1", "10.0.0.1", "169.254.169.254"):
+        names = Names(address)
+        async with staged(kind, base_url=NAMED, allow_insecure=True, connect=names.connect) as stage:
+            asked = await stage.ask()
+            await assert_others_unharmed(asked, kind)
+            assert asked.source(kind)["code"] == "UPSTREAM_ADDRESS_REFUSED"
+            assert stage.server.accepted == 0
+            assert "UPSTREAM_ADDRESS_REFUSED" in stage.log.getvalue()
+
+
+@cell("F07")
+async def test_an_expired_certificate_is_unavailable_without_a_retry(kind: str, tls: Tls):
+    await suffers(kind, DOWN, within_s=0.5, base_url=SECURE, ca_bundle=tls.bundle, tls=tls.expired)
+
+
+@cell("F08")
+async def test_a_certificate_of_another_host_is_unavailable_without_a_retry(kind: str, tls: Tls):
+    await suffers(kind, DOWN, within_s=0.5, base_url=SECURE, ca_bundle=tls.bundle, tls=tls.of_another_host)
+
+
+@cell("F09")
+async def test_a_self_signed_certificate_is_unavailable_without_a_retry(kind: str, tls: Tls):
+    await suffers(kind, DOWN, within_s=0.5, base_url=SECURE, ca_bundle=tls.bundle, tls=tls.self_signed)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_over_tls_with_a_good_certificate_nothing_is_wrong(kind: str, tls: Tls):
     await is_unharmed(kind, base_url=SECURE, ca_bundle=tls.bundle, tls=tls.good)
+
+
+@cell("F10")
+async def test_plain_http_on_the_tls_port_is_unavailable(kind: str):
+    async def speaks_plainly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        writer.write(head(400, content_length="0", connection="close"))
+        await writer.drain()
+        raise HangUp
+
+    await suffers(kind, DOWN, within_s=0.5, base_url=SECURE, on_accept=speaks_plainly)
 
 
 async def hangs(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -124,8 +167,22 @@ async def hangs(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     raise HangUp
 
 
+@cell("F11")
+async def test_a_handshake_that_hangs_is_a_timeout_after_a_second(kind: str):
+    await suffers(kind, TIMEOUT, within_s=CONNECT_S, base_url=SECURE, on_accept=hangs)
+
+
 async def hangs_up(*_: Any) -> None:  # noqa: RUF029  # the shape of OnAccept
     raise HangUp
+
+
+@cell("F12")
+async def test_a_connection_closed_when_accepted_is_unavailable_after_one_retry_on_a_fresh_one(kind: str):
+    async with staged(kind, on_accept=hangs_up) as stage:
+        asked = await stage.ask()
+        assert asked.source(kind)["code"] == DOWN
+        assert stage.server.accepted == 2
+    await suffers(kind, DOWN, within_s=0.3, calls=2, on_accept=hangs_up)
 
 
 @cell("F13")

@@ -1,16 +1,43 @@
 """F39 to F42: trouble that shows over several answers, or over time."""
 
 import asyncio
+import time
 from collections.abc import Mapping
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 from tests.faults.cells import cell
 from tests.faults.faultd import Exchange, Fault, nothing_wrong
-from tests.faults.stage import Stage, is_unharmed
-from tests.faults.test_bodies import rows
+from tests.faults.stage import NOW, Stage, healthy, is_unharmed, staged
+from tests.faults.test_bodies import rows, says
+
+from syncgraph.graph.ids import encode_provider
 
 SPELL_S = 4.0
-CIRCUIT = "{ providers { name health { status } } }"
+CIRCUIT = "{ providers { name health { circuit } } }"
+
+
+@cell("F39")
+async def test_a_provider_that_comes_and_goes_gets_hardly_more_calls_for_it(kind: str):
+    began = time.monotonic()
+
+    async def flaps(exchange: Exchange) -> None:
+        if (time.monotonic() - began) % 1 < 0.5:
+            await exchange.reply(b"{}", 503)
+        else:
+            await nothing_wrong(exchange)
+
+    async with staged(kind, fault=flaps) as stage:
+        asked, turns, was = 0, 0, ""
+        while time.monotonic() - began < SPELL_S:
+            await stage.ask()
+            asked += 1
+            now = await standing(stage, kind)
+            turns, was = turns + (now != was), now
+            await asyncio.sleep(0.05)
+        assert len(stage.server.asked) <= 1.2 * asked + 1
+        assert turns <= SPELL_S + 1
 
 
 async def standing(stage: Stage, kind: str) -> str:
@@ -71,6 +98,16 @@ async def has_an_empty_page(exchange: Exchange) -> None:
     await exchange.reply(answer)
 
 
+@cell("F41")
+async def test_pages_that_lead_nowhere_end_and_show_no_row_twice(kind: str):
+    for fault in (repeats_a_row, repeats_its_cursor, starts_again, has_an_empty_page):
+        async with staged(kind, fault=listed(fault)) as stage:
+            runs, connectors, ended = await walk(stage, encode_provider(kind))
+            assert ended, fault.__name__
+            assert len(runs) == len(set(runs)), fault.__name__
+            assert len(connectors) == len(set(connectors)), fault.__name__
+
+
 def listed(fault: Fault) -> Fault:
     """``fault`` for lists; a detail or an empty list is well."""
 
@@ -96,3 +133,24 @@ async def walk(stage: Stage, id: str) -> tuple[list[str], list[str], bool]:
             return runs, connectors, True
         after = page["endCursor"]
     return runs, connectors, False
+
+
+@cell("F42")
+async def test_a_clock_that_is_an_hour_wrong_on_either_side_changes_nothing(kind: str):
+    wait, hour = timedelta(seconds=40), timedelta(hours=1)
+    for theirs in (-hour, hour):
+        rests = says(
+            {},
+            429,
+            date=format_datetime(NOW + theirs, usegmt=True),
+            retry_after=format_datetime(NOW + theirs + wait, usegmt=True),
+        )
+        async with staged(kind) as stage:
+            for ours in (timedelta(), -hour, hour):
+                stage.skew = ours
+                asked = await stage.ask()
+                assert asked.part(kind) == (await healthy()).part(kind)
+            stage.server.fault = rests
+            assert (await stage.ask()).source(kind)["code"] == "UPSTREAM_RATE_LIMITED"
+            stage.skew = -hour
+            assert (await stage.ask()).calls[kind] == 0, "the rest was measured by a clock that jumps"

@@ -205,6 +205,8 @@ class Attempt(Generic[T]):
             return self.error(UpstreamAddressError, "The provider's host leads into a private network.")
         if any(isinstance(one, aiohttp.ServerTimeoutError) for one in causes):
             return self.error(UpstreamTimeoutError, "The provider could not be connected to in time.")
+        if _was_reset(causes):
+            return self.error(UpstreamUnavailableError, "The provider broke the connection off.")
         if any(isinstance(one, aiohttp.ClientPayloadError | aiohttp.ClientResponseError) for one in causes):
             return self.error(UpstreamContractError, "The provider's answer is not whole, or not HTTP.")
         is_tls = any(isinstance(one, ssl.SSLError | aiohttp.ClientSSLError) for one in causes)
@@ -239,6 +241,13 @@ def _causes(error: BaseException | None) -> list[BaseException]:
         found.append(error)
         error = error.__cause__
     return found
+
+
+def _was_reset(causes: list[BaseException]) -> bool:
+    """In the middle of a body: aiohttp keeps the reset in the text of its own error only."""
+    return any(
+        isinstance(one, aiohttp.ClientPayloadError) and "ConnectionResetError" in str(one) for one in causes
+    )
 
 
 def _is_of_proxy(causes: list[BaseException]) -> bool:
