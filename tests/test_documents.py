@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 from tests.gateway import Gateway, running
+from tests.live import live
 from tests.test_cli import PATIENCE_S, begin
 from tests.test_negotiation import bare, persisted, rows
 
@@ -203,6 +204,34 @@ async def test_texts_without_end_take_bounded_memory_and_evict_no_trusted_docume
     assert not any(found[:20])
     assert all(found[-5:])
     assert code_of(trusted) is None
+
+
+EVENTS = "text/event-stream"
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/graphql/stream"])
+@pytest.mark.parametrize(("asked", "is_known"), [({"query": OTHER}, False), ({"documentId": ID}, True)])
+async def test_an_event_stream_executes_no_other_documents(
+    path: str, asked: dict[str, object], relay_file: Path, *, is_known: bool
+):
+    async with over("require", relay_file) as gateway:
+        answer = await gateway.http.post(path, json=asked, headers={"accept": EVENTS})
+
+    assert answer.headers["content-type"].startswith(EVENTS)
+    assert ('"DOCUMENT_NOT_TRUSTED"' in answer.text) == (not is_known)
+    assert ('"name":"den"' in answer.text) == is_known
+
+
+async def test_a_socket_executes_no_other_documents(relay_file: Path):
+    server = ServerSettings(documents=(relay_file,), documents_mode="require")
+    async with live(sandboxes.settings(server=server)) as gateway, gateway.client() as client:
+        await client.subscribe(OTHER, id="other")
+        await client.send({"id": "known", "type": "subscribe", "payload": {"documentId": ID}})
+        refusal, answer = await client.next("other"), await client.next("known")
+
+    assert refusal["type"] == "error"
+    assert refusal["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
+    assert answer["payload"]["data"]["providers"][0] == {"name": "den"}
 
 
 # manifests

@@ -6,12 +6,13 @@ https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md ("distinct conn
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from syncgraph.errors import GatewayError, TooManySubscriptionsError
+from syncgraph.errors import GatewayError, InvalidRequestError, TooManySubscriptionsError
 from syncgraph.graph.schema import Operation, Result, refused
 from syncgraph.graph.streams import Stream
 from syncgraph.http.accept import PLAIN_JSON, RESPONSE_JSON, MediaType, quality_of
@@ -135,5 +136,13 @@ class EventStreams:
         return EventStream(lambda: self.open(operation), self.seats)
 
     async def to(self, request: Request) -> EventStream:
-        """What is asked for; raises as ``Documents.operation_in``."""
-        return self.of(self.documents.operation_in(await content_of(request)))
+        """What is asked for, or why not; raises :class:`BadRequest`."""
+        content = await content_of(request)
+        try:
+            return self.of(self.documents.operation_in(content))
+        except InvalidRequestError as error:
+            return EventStream(partial(_told, refused(error)), self.seats)
+
+
+async def _told(result: Result) -> Result:  # noqa: RUF029  # as what is found by asking
+    return result
