@@ -14,7 +14,7 @@ test: .venv/.dev ## run the tests
 	@$(BIN)/python -m pytest -n 2 --ignore=tests/clients --ignore=tests/deep --ignore=tests/faults
 
 test-deep: .venv/.dev ## the invariants of lists and upstream policies with many examples, and 10,000 runs walked (about 10 minutes)
-	@SYNCGRAPH_EXAMPLES=4000 $(BIN)/python -m pytest -n 2 tests/test_engine.py tests/test_policies.py tests/test_quota_hour.py tests/deep
+	@SYNCGRAPH_EXAMPLES=4000 $(BIN)/python -m pytest -n 2 tests/test_engine.py tests/test_policies.py tests/test_quota_hour.py tests/test_tenants.py tests/deep
 
 test-faults: .venv/.dev ## every fault at every provider, and the figures of docs/reliability.md (10 minutes on 2 idle cores)
 	@$(BIN)/python -m pytest -n 2 tests/faults --ignore=tests/faults/test_bulkheads.py

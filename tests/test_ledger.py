@@ -145,6 +145,22 @@ def test_an_answer_to_a_call_from_before_the_rest_does_not_tell_that_it_is_over(
     assert ledger.wait_s(66, ahead=1) == PROBED_S
 
 
+def test_what_others_used_is_over_with_the_rest_that_the_provider_asked_for():
+    ledger = Ledger()
+    ledger.told(100, 0, 0)
+    ledger.rest(30)
+
+    assert (ledger.wait_s(0), ledger.wait_s(30), ledger.remaining(30)) == (30, 0, 80)
+
+
+def test_a_rest_does_not_hide_that_more_time_is_needed():
+    ledger = Ledger(configured=10)
+    made(ledger, 8, at=0)
+    ledger.rest(5)
+
+    assert ledger.wait_s(4) == 56
+
+
 def test_a_rest_is_never_cut_short():
     ledger = Ledger()
     ledger.rest(65)

@@ -53,7 +53,10 @@ class Loader(Generic[K, V]):
         self._by_provider: dict[str, DataLoader[K, Any]] = {}
 
     async def load(self, key: K) -> V:
-        return await asyncio.shield(self._of(key).load(key))
+        found = self._of(key).load(key)
+        if not found.done():
+            found.add_done_callback(_heard)
+        return await asyncio.shield(found)
 
     def prime(self, key: K, value: V) -> None:
         self._of(key).prime(key, value)
@@ -65,6 +68,12 @@ class Loader(Generic[K, V]):
 
     async def _load_batch(self, keys: list[K]) -> list[V | UpstreamError]:
         return list(await self._batch(keys))
+
+
+def _heard(found: asyncio.Future[Any]) -> None:
+    """Whoever waits for it may leave; that nobody is there to hear of a failure is not an event for the log."""
+    if not found.cancelled():
+        found.exception()
 
 
 @dataclass(frozen=True, slots=True)

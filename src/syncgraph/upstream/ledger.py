@@ -46,15 +46,14 @@ class Ledger:
 
     def wait_s(self, at: float, *, ahead: int = 0, is_background: bool = False) -> float:
         """Until a call may begin that has ``ahead`` others before it; 0: now."""
-        resting = self._rest_until - at
-        if resting > 0:
-            return resting
-        if self._is_doubted and (self._under_way or ahead):
+        resting_s = max(0.0, self._rest_until - at)
+        is_probed = self._is_doubted and (self._under_way or ahead)
+        if not resting_s and is_probed:
             return PROBED_S
         free = self._free(at, is_background=is_background)
         if free is None or ahead < free:
-            return 0.0
-        return self._freed_s(ahead - free, at)
+            return resting_s
+        return max(resting_s, self._freed_s(ahead - free, at))
 
     def begin(self) -> None:
         self._under_way += 1
@@ -91,8 +90,9 @@ class Ledger:
         return 0 if self._rest_until > at else free and max(0, free)
 
     def rest(self, until: float) -> None:
-        """Nothing begins before ``until``; then one call first, whose answer tells whether more may follow."""
+        """Nothing begins before ``until``; then one call first, whose answer tells whether more may follow, and what is left."""
         self._rest_until = max(self._rest_until, until)
+        self._others_until = min(self._others_until, self._rest_until)
         self._is_doubted = True
 
     def _free(self, at: float, *, is_background: bool) -> int | None:
