@@ -49,6 +49,14 @@ async def test_this_machine_by_its_own_name_is_meant():
     assert [one["host"] for one in await leads_to("127.0.0.1").resolve("localhost", 80)] == ["127.0.0.1"]
 
 
+async def test_names_are_looked_up_as_this_machine_does():
+    transport = connect(provider())._resolver  # type: ignore[attr-defined]  # the transport's own
+    found = await transport.resolve("localhost", 80)
+    await transport.close()
+
+    assert "127.0.0.1" in [one["host"] for one in found]
+
+
 async def test_private_addresses_may_be_allowed():
     resolver = Resolver(_lookup([PRIVATE]), may_be_private=True)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -189,6 +190,29 @@ def test_dens_rest_is_over_when_its_probe_is_answered():
         assert its.calls == calls + 1
 
     told("den", story)
+
+
+@pytest.mark.parametrize(("replicas", "left"), [(1, 47), (4, 11)])
+def test_a_configured_limit_is_kept_shared_by_replicas_and_shown(replicas, left):
+    async def tell() -> None:
+        every = sandboxes.settings()
+        timbal = every.providers["timbal"].model_copy(update={"requests_per_minute": 60})
+        settings = replace(
+            every,
+            server=every.server.model_copy(update={"replicas": replicas}),
+            providers={"timbal": timbal},
+        )
+        async with running(upstreams=Live(), settings=settings) as gateway:
+            its = Story(gateway, "timbal")
+            await its.at(0)
+            assert (await its.health())["rateLimit"] == {"limit": 60, "remaining": left, "resetAt": None}
+            for second in range(1, 59):
+                await its.at(second, **{"cache-control": "no-cache"})
+            assert its.calls == left + 1
+            assert (await its.health())["rateLimit"]["remaining"] == 0
+
+    with structlog.testing.capture_logs():
+        virtual.run(tell())
 
 
 def test_a_429_is_not_followed_by_a_call_before_its_time_and_is_shown():

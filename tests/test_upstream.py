@@ -28,6 +28,7 @@ from syncgraph.config import ProviderSettings
 from syncgraph.upstream import exchange
 from syncgraph.upstream.account import Account, Patience
 from syncgraph.upstream.answer import Answer, Dialect, error_of, failure_of, retry_after
+from syncgraph.upstream.breaker import Outcome
 from syncgraph.upstream.client import USER_AGENT, Upstream, segment
 from syncgraph.upstream.ledger import Ledger
 from syncgraph.upstream.quota import http_date
@@ -1076,3 +1077,54 @@ def test_every_meaning_has_a_sentence(kind):
 )
 def test_a_text_of_an_answer_is_the_first_there_is(body, expected):
     assert Answer(400, {}, body).text_at("detail", "error") == expected
+
+
+async def test_a_call_that_stood_in_the_queue_while_the_circuit_opened_is_not_made():
+    gate = Gate()
+    its = account(httpx2.MockTransport(gate), concurrency=1, attempt_s=60)
+    async with opened(its) as upstream:
+        asked = [asyncio.create_task(upstream.get(f"/{n}", ANY)) for n in range(3)]
+        await gate.started.wait()
+        for _ in range(5):
+            permit = its.breaker.admit(0)
+            assert permit is not None
+            its.breaker.settle(permit, Outcome.BADLY, asyncio.get_running_loop().time())
+        gate.release.set()
+        ended = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert ended[0] == {"path": "/0"}
+    assert [type(one) for one in ended[1:]] == [errors.UpstreamCircuitOpenError] * 2
+    assert (gate.calls, its.turns.ledger._under_way) == (1, 0)
+
+
+async def test_closing_an_account_stops_what_it_still_reads():
+    gate = Gate()
+    its = account(httpx2.MockTransport(gate), attempt_s=60)
+    async with opened(its) as upstream:
+        asked = asyncio.create_task(upstream.get("/x", ANY))
+        await gate.started.wait()
+        await its.aclose()
+        await asyncio.wait([asked])
+
+    assert (gate.stopped, asked.cancelled()) == (1, True)
+
+
+async def test_a_request_that_may_not_ask_any_more_is_told_so():
+    script = Script(ok())
+    its = account(httpx2.MockTransport(script))
+    at = asyncio.get_running_loop().time()
+    upstream = Upstream(its, time=Slice(5, at + 5), now=NOW, spend=lambda: False)
+    with pytest.raises(errors.BudgetExceededError):
+        await upstream.get("/x", ANY)
+    await upstream.close()
+
+    assert script.requests == []
+
+
+async def test_an_answer_about_another_object_is_refused_and_an_alarm():
+    with structlog.testing.capture_logs() as logs:
+        async with over(Script(ok([2]))) as upstream:
+            with pytest.raises(errors.UpstreamContractError, match="not asked for"):
+                await upstream.get("/x", ANY, is_asked=lambda answer: answer == [1])
+
+    assert "upstream_answered_with_another_object" in [entry["event"] for entry in logs]

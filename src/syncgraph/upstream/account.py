@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -44,10 +44,6 @@ class Refresh:
     task: asyncio.Task[None] = field(init=False)
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(slots=True)
 class Account:
     """One configured account at one base URL, with one credential.
@@ -63,7 +59,7 @@ class Account:
     dialect: Dialect
     patience: Patience
     redact: Callable[[bytes], bytes]
-    clock: Callable[[], datetime] = utc_now
+    clock: Callable[[], datetime]
     ledger: Ledger = field(default_factory=Ledger)
     memory: Memory = field(default_factory=lambda: Memory(0))
     store: Store | None = None
