@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import msgspec
+from starlette.applications import Starlette
 
 from syncgraph import sandboxes
 from syncgraph.app import create_app
@@ -24,9 +25,17 @@ class Upstreams:
     sent: list[str] = field(default_factory=list)
     broken: dict[str, Callable[[httpx2.Request], httpx2.Response]] = field(default_factory=dict)
     """By kind: what answers instead of the sandbox, or raises."""
+    sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By kind: how much its sandbox has of what; else as by default."""
+    sandboxes: dict[str, httpx2.ASGITransport] = field(default_factory=dict)
+    """By kind: the sandbox itself, for what people do at the provider while the gateway looks on."""
 
     def connect(self, settings: ProviderSettings) -> httpx2.AsyncBaseTransport:
-        return _Spy(self, settings.kind, sandboxes.connect(lambda: self.now)(settings))
+        kind = settings.kind
+        make: Callable[..., Starlette] = sandboxes.SANDBOXES[kind].app
+        app = make(clock=lambda: self.now, contract=settings.contract, **self.sizes.get(kind, {}))
+        self.sandboxes[kind] = httpx2.ASGITransport(app)
+        return _Spy(self, kind, self.sandboxes[kind])
 
 
 class _Spy(httpx2.AsyncBaseTransport):

@@ -384,6 +384,15 @@ def test_status_shows_what_needs_attention_first_and_worst_first():
         assert one["health"]["reasons"][0]["code"] in shown
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """For processes started meanwhile, also where the tests were started with SIGINT ignored, as by ``nohup``."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_watch_looks_again_and_again_and_ends_cleanly_on_ctrl_c():
     with subprocess.Popen(
         [sys.executable, "-m", "syncgraph", "watch", "--every", "1", "--now", NOW],

@@ -14,14 +14,11 @@ from hypothesis import strategies as st
 from syncgraph.domain.freshness import freshness_policy, sync_freshness
 from syncgraph.domain.health import (
     LONGEST_QUOTE,
-    CircuitState,
     Health,
     HealthReason,
     HealthReasonCode,
     HealthStatus,
-    ProviderHealthStatus,
     connector_health,
-    provider_health_status,
     sync_health,
 )
 from syncgraph.domain.metrics import WEIGHT, Anomaly, SyncMetrics, sync_metrics
@@ -40,6 +37,7 @@ from syncgraph.domain.model import (
     SyncRun,
     SyncState,
 )
+from syncgraph.domain.provider_health import CircuitState, ProviderHealthStatus, provider_health_status
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

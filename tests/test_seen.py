@@ -5,7 +5,7 @@ from datetime import UTC, timedelta
 import pytest
 from tests.gateway import NOW
 
-from syncgraph.domain.health import CircuitState, ProviderHealthStatus
+from syncgraph.domain.provider_health import CircuitState, ProviderHealthStatus
 from syncgraph.errors import (
     UpstreamNotFoundError,
     UpstreamRateLimitedError,

@@ -254,8 +254,8 @@ def _listing(
     request: Request[T], asked: Sequence[Opened], merge: Merge[T], errors: Mapping[str, UpstreamError]
 ) -> Listing[T]:
     page = merge.page()
-    supported = [opened for opened in asked if request.feed_of(opened.provider) is not None]
-    exact = page.is_whole and len(supported) == len(asked)
+    wanted = [opened.provider for opened in asked if request.wants(opened.provider)]
+    exact = page.is_whole and all(request.feed_of(provider) is not None for provider in wanted)
     return Listing(
         list_id=request.list_id(opened.provider.name for opened in asked),
         rows=page.rows,

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias, TypeVar
 
 from syncgraph.domain.freshness import FreshnessPolicy
-from syncgraph.domain.health import CircuitState, ProviderHealthStatus
 from syncgraph.domain.metrics import Percentiles
 from syncgraph.domain.model import (
     Capability,
@@ -25,6 +24,7 @@ from syncgraph.domain.model import (
     SyncStats,
 )
 from syncgraph.domain.page import Page
+from syncgraph.domain.provider_health import CircuitState, ProviderHealthStatus
 from syncgraph.errors import UpstreamError, or_error
 
 T = TypeVar("T")

@@ -1,6 +1,7 @@
 """The sandbox answers as Den's own OpenAPI documents promise, and refuses as the recorded server did."""
 
 import json
+from datetime import timedelta
 
 import httpx2
 import jsonschema
@@ -9,7 +10,15 @@ from tests.contract.suite import NOW
 from tests.replay import RECORDINGS, recording
 
 from syncgraph.providers.den import sandbox
-from syncgraph.providers.den.sandbox_data import BILLING, INSTANCES, ORGANISATION, TARGETS, event_at, type_id
+from syncgraph.providers.den.sandbox_data import (
+    BILLING,
+    INSTANCES,
+    ORGANISATION,
+    TARGETS,
+    event_at,
+    stamp,
+    type_id,
+)
 from syncgraph.providers.den.typeid import created_at
 
 OPENAPI = RECORDINGS.parent / "openapi"
@@ -27,16 +36,23 @@ INSTANCE, TARGET = BILLING.id, next(its for its in TARGETS if its.instance is BI
 STRANGE = "01m80vkm8pe7db5r2hzdtn8h4p"
 
 
-def valid(document, route, answer):
-    said = document["paths"][route]["get"]["responses"][str(answer.status_code)]
+def valid(document, route, answer, method="get"):
+    said = document["paths"][route][method]["responses"][str(answer.status_code)]
     schema = {**said["content"]["application/json"]["schema"], "components": document["components"]}
     jsonschema.Draft202012Validator(schema).validate(answer.json())
 
 
+def client(*, contract="connector-instances", clock=lambda: NOW, **headers):
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=sandbox.app(clock=clock, contract=contract)),
+        base_url="https://den.test",
+        headers=headers or {"x-api-key": sandbox.KEY},
+    )
+
+
 async def get(path, *, contract="connector-instances", **headers):
-    transport = httpx2.ASGITransport(app=sandbox.app(clock=lambda: NOW, contract=contract))
-    async with httpx2.AsyncClient(transport=transport, base_url="https://den.test") as client:
-        return await client.get(path, headers=headers or {"x-api-key": sandbox.KEY})
+    async with client(contract=contract, **headers) as den:
+        return await den.get(path)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +162,59 @@ async def test_an_unknown_cursor_is_the_head():
     assert (await get(f"{EVENTS}?limit=3&status={other}&cursor={gone}")).json() == (
         await get(f"{EVENTS}?limit=3&status={other}")
     ).json()
+
+
+@pytest.mark.parametrize(
+    ("id", "key", "status"),
+    [
+        (EVENT, sandbox.KEY, 202),
+        (EVENT, sandbox.MEMBER_KEY, 403),
+        (EVENT, "den_none", 401),
+        (f"cse_{STRANGE}", sandbox.KEY, 404),
+        ("cse_zzz", sandbox.KEY, 400),
+    ],
+)
+@pytest.mark.parametrize(
+    ("contract", "document"), [("connector-instances", TODAY), ("sync-events", BEFORE_ATTEMPTS)]
+)
+async def test_a_retry_is_answered_by_the_document(id, key, status, contract, document):
+    async with client(contract=contract, **{"x-api-key": key}) as den:
+        answer = await den.post(f"{EVENTS}/{id}/retry")
+
+    assert answer.status_code == status
+    if (status, document) != (403, BEFORE_ATTEMPTS):  # its document leaves that out
+        valid(document, f"{EVENTS}/{{connectorSyncEventId}}/retry", answer, "post")
+
+
+async def test_a_retry_is_accepted_or_refused_in_the_words_of_the_recorded_server():
+    accepted, refused = (
+        recording(RECORDINGS / "den", "retry_failed_202"),
+        recording(RECORDINGS / "den", "member_retry_403"),
+    )
+    async with client() as den:
+        said = await den.post(f"{EVENTS}/{EVENT}/retry")
+        forbidden = await den.post(f"{EVENTS}/{EVENT}/retry", headers={"x-api-key": sandbox.MEMBER_KEY})
+
+    assert (said.status_code, said.json()) == (accepted.status, {**accepted.body, "job": {"id": EVENT}})
+    assert (forbidden.status_code, forbidden.json()) == (refused.status, refused.body)
+
+
+@pytest.mark.parametrize("word", ["failed", "completed"])
+async def test_a_retry_puts_the_same_event_to_the_head_and_takes_back_nothing_that_it_said(word):
+    now = NOW
+    async with client(clock=lambda: now) as den:
+        before = (await den.get(f"{EVENTS}?limit=100")).json()["items"]
+        its = next(row for row in before[5:] if row["status"] == word)
+        await den.post(f"{EVENTS}/{its['id']}/retry")
+        after = (await den.get(f"{EVENTS}?limit=100")).json()["items"]
+        now += timedelta(hours=4)
+        later = (await den.get(f"{EVENTS}/{its['id']}")).json()["item"]
+
+    again = {"status": "queued", "startedAt": stamp(NOW), "attemptCount": 0, "completedAt": None}
+    assert after == [{**its, **again}, *(row for row in before if row != its)]
+    assert (later["status"], later["startedAt"]) == (word, stamp(NOW))
+    assert later["completedAt"] > stamp(NOW)
+    assert later["summaryJson"].keys() == its["summaryJson"].keys()
 
 
 async def test_search_looks_into_references_without_regard_to_case():

@@ -1,4 +1,4 @@
-"""How a sync, a connector and a provider do: the worst of their reasons; ``docs/health.md`` states each rule."""
+"""How a sync and a connector do: the worst of their reasons; ``docs/health.md`` states each rule."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from enum import StrEnum
 from itertools import dropwhile, islice
 from typing import NamedTuple
 
-from syncgraph import errors
 from syncgraph.domain.freshness import Freshness, FreshnessStatus
 from syncgraph.domain.metrics import (
     OUTCOMES,
@@ -26,9 +25,6 @@ from syncgraph.domain.model import Connector, ConnectorStatus, RunStatus, Sync, 
 
 STREAK = 2
 """Failures in a row that are a reason of their own."""
-
-DEGRADED_SHARE = 0.1
-"""Of a provider's calls: more failures than that are no accident."""
 
 LONGEST_QUOTE = 200
 """Characters of an error within a reason; the whole of it is where it comes from."""
@@ -54,25 +50,6 @@ class HealthReasonCode(StrEnum):
     NEVER_SUCCEEDED = "NEVER_SUCCEEDED"
     NO_DATA = "NO_DATA"
     PROVIDER_UNREACHABLE = "PROVIDER_UNREACHABLE"
-
-
-class CircuitState(StrEnum):
-    """Whether calls to a provider are let through: all, none, or one to try."""
-
-    CLOSED = "CLOSED"
-    OPEN = "OPEN"
-    HALF_OPEN = "HALF_OPEN"
-
-
-class ProviderHealthStatus(StrEnum):
-    """A provider as seen from this gateway."""
-
-    UP = "UP"
-    DEGRADED = "DEGRADED"
-    DOWN = "DOWN"
-    RATE_LIMITED = "RATE_LIMITED"
-    UNAUTHENTICATED = "UNAUTHENTICATED"
-    UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +93,6 @@ _LINK: Mapping[ConnectorStatus, tuple[HealthReasonCode, HealthStatus, str]] = {
     ConnectorStatus.NOT_CONNECTED: (HealthReasonCode.NOT_CONNECTED, HealthStatus.WARNING, "is not connected"),
     ConnectorStatus.AWAITING_SETUP: (HealthReasonCode.NOT_CONNECTED, HealthStatus.WARNING, "is not set up"),
 }
-_THROTTLED = frozenset({errors.UpstreamRateLimitedError.code, errors.UpstreamQuotaError.code})
 _AT_REST = frozenset({ConnectorStatus.PAUSED, ConnectorStatus.DISABLED})
 _LATE = {
     FreshnessStatus.WARNING: (HealthReasonCode.LATE, HealthStatus.WARNING),
@@ -173,39 +149,6 @@ def connector_health(healths: Sequence[Health], connector: Connector, *, provide
     status = _worst([*(health.status for health in healths), *(reason.status for reason in link)])
     since = _common_since(status, healths) if not link or status is HealthStatus.DEGRADED else None
     return Health(status=status, reasons=_worst_first([*link, *of_syncs]), since=since)
-
-
-def provider_health_status(
-    *,
-    successes: int,
-    failures: int,
-    last_error_code: str | None,
-    is_rate_limited: bool,
-    circuit: CircuitState,
-) -> ProviderHealthStatus:
-    """A provider's standing by its last calls.
-
-    ``last_error_code``: of the newest call, None when it succeeded. ``is_rate_limited``: it asked to wait, until later
-    than now. ``successes``, ``failures``: in the time looked at.
-    """
-    if _is_refused(last_error_code, successes):
-        return ProviderHealthStatus.UNAUTHENTICATED
-    if is_rate_limited or last_error_code in _THROTTLED:
-        return ProviderHealthStatus.RATE_LIMITED
-    if circuit is CircuitState.OPEN or (failures and not successes):
-        return ProviderHealthStatus.DOWN
-    if circuit is CircuitState.HALF_OPEN:
-        return ProviderHealthStatus.DEGRADED
-    if not successes:
-        return ProviderHealthStatus.UNKNOWN
-    too_many = failures > DEGRADED_SHARE * (successes + failures)
-    return ProviderHealthStatus.DEGRADED if too_many else ProviderHealthStatus.UP
-
-
-def _is_refused(code: str | None, successes: int) -> bool:
-    """A key that lacks one right is good all the same, as long as something else succeeds."""
-    unauthorized, forbidden = errors.UpstreamAuthError.code, errors.UpstreamForbiddenError.code
-    return code == unauthorized or (code == forbidden and not successes)
 
 
 def _disabled(sync: Sync) -> Iterator[_Finding]:

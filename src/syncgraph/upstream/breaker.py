@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from random import random
 
-from syncgraph.domain.health import CircuitState
+from syncgraph.domain.provider_health import CircuitState
 
 IN_A_ROW, LEAST, SHARE = 5, 10, 0.5
 WINDOW_S = 30.0

@@ -4,8 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from syncgraph.domain.health import CircuitState, provider_health_status
 from syncgraph.domain.metrics import percentiles
+from syncgraph.domain.provider_health import CircuitState, provider_health_status
 from syncgraph.errors import UpstreamError, UpstreamNotFoundError
 from syncgraph.ports import ProviderHealth, RateLimit
 

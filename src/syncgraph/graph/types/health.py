@@ -7,6 +7,7 @@ import strawberry
 
 from syncgraph import ports
 from syncgraph.domain import freshness, health, model
+from syncgraph.domain.provider_health import CircuitState, ProviderHealthStatus
 from syncgraph.graph.context import Info
 from syncgraph.graph.types.connection import UpstreamError, shown_error
 from syncgraph.graph.types.metrics import DurationPercentiles
@@ -21,14 +22,14 @@ strawberry.enum(
     health.HealthReasonCode, description="Why something does as it does; `docs/health.md` states each rule."
 )
 strawberry.enum(
-    health.CircuitState,
+    CircuitState,
     description=(
         "CLOSED: calls go through. OPEN: it was broken a moment ago and is left alone. HALF_OPEN: one call at a time finds "
         "out whether it is back."
     ),
 )
 strawberry.enum(
-    health.ProviderHealthStatus,
+    ProviderHealthStatus,
     description="A provider as seen from this gateway, in its last calls. UNKNOWN: there were none.",
 )
 
@@ -120,8 +121,8 @@ def last_error(seen: strawberry.Parent[ports.ProviderHealth]) -> UpstreamError |
 
 @strawberry.type(description="What this gateway saw of a provider; costs no upstream call.")
 class ProviderHealth:
-    status: health.ProviderHealthStatus
-    circuit: health.CircuitState = strawberry.field(description="Whether calls are let through to it.")
+    status: ProviderHealthStatus
+    circuit: CircuitState = strawberry.field(description="Whether calls are let through to it.")
     last_success_at: datetime | None = strawberry.field(
         description="When the operation began that was last answered. Null: none was, since the gateway started."
     )

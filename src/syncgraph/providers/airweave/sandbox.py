@@ -148,8 +148,8 @@ class _SourceConnections:
     def __init__(self, clock: Clock, runs: int, links: Sequence[Link]) -> None:
         self._clock = clock
         self._runs = runs
-        self._links = links
         self._by_id = {link.id: link for link in links}
+        self._lists = data.lists(links)
         self.routes: Mapping[str, Handler] = {
             "/source-connections": self.index,
             "/source-connections/{id}": self.detail,
@@ -160,7 +160,7 @@ class _SourceConnections:
         skip = _number(request, "skip", default=0, least=0, most=None)
         limit = _number(request, "limit", default=100, least=1, most=MAX_LIMIT)
         wanted = request.query_params.get("collection", data.COLLECTION)
-        links = self._links if wanted == data.COLLECTION else ()
+        links = next(self._lists) if wanted == data.COLLECTION else []
         return [self._item(link) for link in links[skip : skip + limit]]
 
     def detail(self, request: Request) -> Body:

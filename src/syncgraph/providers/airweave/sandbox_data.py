@@ -4,7 +4,8 @@ A job is a pure function of its connection, its number on the grid and the clock
 and never comes back differently.
 """
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -87,13 +88,28 @@ LINKS = (
     Link(name="Notion handbook", short_name="notion", created_at=_at(5, 4, 16), entity="NotionPageEntity", period=timedelta(hours=6), cron="0 */6 * * *", broken_since=_at(11, 20, 0), error="notion: 503 Service Unavailable after 5 attempts for page 4f1c2a9d77b04a0f", auth_method="auth_provider"),
     Link(name="GitHub repositories", short_name="github", created_at=_at(3, 20, 8, 354512), entity="GitHubRepositoryEntity", offset=timedelta(minutes=5), runs=130, cron=None, auth_method="direct"),
 )  # fmt: skip
-"""Newest first, as the list shows them; Slack and Notion were made at one instant."""
+"""Newest first; Slack and Notion were made at one instant."""
 
 BY_SYNC_ID = {link.sync_id: link for link in LINKS if link.sync_id}
 SLOTS = 4
 """Jobs of one sync that keep their ids: the sandbox of single jobs must be configurable without knowing its clock."""
 
 SLOTTED = tuple(link for link in LINKS if link.short_name in {"github", "postgresql", "google_drive"})
+
+
+def spare(count: int) -> Sequence[Link]:
+    """Connections that were made by a script, seven at each instant, and are older than all others."""
+    return [
+        Link(name=f"Spare {n}", short_name=f"spare_{n}", created_at=_at(1, 9, 8) - timedelta(hours=n // 7), entity="SpareEntity", authenticated=False, cron=None)
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def lists(links: Sequence[Link]) -> Iterator[Sequence[Link]]:
+    """One after the other, newest first; what was made at one instant comes in another order every time."""
+    for nth in itertools.count():
+        chance = {link: _uid("place", link.short_name, nth) for link in links}
+        yield sorted(links, key=lambda link: (link.created_at, chance[link]), reverse=True)
 
 
 def jobs(link: Link, now: datetime, *, count: int) -> Iterator[Job]:

@@ -1,9 +1,10 @@
 """Den's API in small: the routes that the adapter and the doctor ask, its quirks included."""
 
-from collections.abc import Callable, Mapping, Sequence
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import dropwhile, islice
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -45,6 +46,7 @@ def app(*, clock: Callable[[], datetime], contract: str, limits: bool = False, r
     routes = [
         Route("/v1/connector-sync-events", den.list_events),
         Route("/v1/connector-sync-events/{id}", den.get_event),
+        Route("/v1/connector-sync-events/{id}/retry", den.retry_event, methods=["POST"]),
     ]
     if contract == "connector-instances":
         routes += [
@@ -75,23 +77,32 @@ class _Den:
     limits: bool
     runs: int
     usage: dict[str, _Usage] = field(default_factory=dict)
+    retries: dict[int, tuple[datetime, ...]] = field(default_factory=dict)
+    """By slot: when its event was put into the queue again."""
 
     async def list_events(self, request: Request) -> Response:
         sees = self._admit(request)
         asked = checked(request.query_params, enums=EVENT_ENUMS, ids=EVENT_IDS)
         now = self.clock()
-        rows, rest = _events_page(self._slots(now) if sees else range(0), asked, now)
+        rows, rest = self._events_page(asked, now) if sees else ([], None)
         shown = [events.row(its, now, with_attempts=self.with_attempts) for its in rows]
         return _json(request, {"items": shown, "nextCursor": rest})
 
     async def get_event(self, request: Request) -> Response:
         sees = self._admit(request)
         now = self.clock()
-        its = _event_of(_path_id(request, "connectorSyncEventId", "cse"))
-        if its is None or its.slot not in self._slots(now):
-            raise _missing("connector_sync_event")
-        _permit(sees=sees)
+        its = self._event_of(request, now)
+        _permit("viewer", sees=sees)
         return _json(request, {"item": events.row(its, now, with_attempts=self.with_attempts)})
+
+    async def retry_event(self, request: Request) -> Response:
+        """Whatever its status: the same event waits again, as the newest of all."""
+        sees = self._admit(request)
+        now = self.clock()
+        its = self._event_of(request, now)
+        _permit("editor", sees=sees)
+        self.retries[its.slot] = (*its.retries, now)
+        return _json(request, {"ok": True, "queued": True, "job": {"id": its.id}}, 202)
 
     async def list_instances(self, request: Request) -> Response:
         sees = self._admit(request)
@@ -102,14 +113,14 @@ class _Den:
     async def get_instance(self, request: Request) -> Response:
         sees = self._admit(request)
         its = _instance_of(request)
-        _permit(sees=sees)
+        _permit("viewer", sees=sees)
         return _json(request, {"item": its.row()})
 
     async def list_targets(self, request: Request) -> Response:
         sees = self._admit(request)
         its = _instance_of(request)
         asked = checked(request.query_params, enums=TARGET_ENUMS)
-        _permit(sees=sees)
+        _permit("viewer", sees=sees)
         return _json(request, _page([one.row() for one in data.TARGETS if one.instance is its], asked))
 
     async def get_target(self, request: Request) -> Response:
@@ -118,12 +129,48 @@ class _Den:
         its = next((target for target in data.TARGETS if target.id == asked), None)
         if its is None:
             raise _missing("connector_target")
-        _permit(sees=sees)
+        _permit("viewer", sees=sees)
         return _json(request, {"item": its.row()})
 
     async def list_organisations(self, request: Request) -> Response:
         role = "owner" if self._admit(request) else "member"
         return _json(request, data.organisations(role))
+
+    def _events_page(
+        self, asked: Mapping[str, str], now: datetime
+    ) -> tuple[Sequence[data.Event], str | None]:
+        """Rows after the cursor; an unknown one, or one that the filter leaves out, is the head."""
+        limit = int(asked.get("limit", DEFAULT_PAGE))
+        after = self._find(asked.get("cursor", ""), now)
+        known = after if after is not None and _shows(after, asked, now) else None
+        shown = (its for its in self._newest_first(now, known) if _shows(its, asked, now))
+        rows = list(islice(shown, limit + 1))
+        return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+
+    def _newest_first(self, now: datetime, after: data.Event | None) -> Iterator[data.Event]:
+        slots = self._slots(now)
+        again = sorted(
+            (data.Event(*its) for its in self.retries.items() if its[0] in slots), key=_place, reverse=True
+        )
+        if after is not None:
+            slots = range(min(slots[0], data.event_at(after.queued_at).slot), slots[-1] - 1, -1)
+        untouched = (data.Event(slot) for slot in slots if slot not in self.retries)
+        rows = heapq.merge(again, untouched, key=_place, reverse=True)
+        return rows if after is None else dropwhile(lambda its: _place(its) >= _place(after), rows)
+
+    def _event_of(self, request: Request, now: datetime) -> data.Event:
+        its = self._find(_path_id(request, "connectorSyncEventId", "cse"), now)
+        if its is None:
+            raise _missing("connector_sync_event")
+        return its
+
+    def _find(self, id: str, now: datetime) -> data.Event | None:
+        made_at = typeid.created_at(id)
+        if made_at is None:
+            return None
+        slot = data.event_at(made_at).slot
+        its = data.Event(slot, self.retries.get(slot, ()))
+        return its if its.id == id and slot in self._slots(now) else None
 
     def _slots(self, now: datetime) -> range:
         newest = data.event_at(now).slot
@@ -151,19 +198,6 @@ class _Den:
         return True
 
 
-def _events_page(
-    slots: range, asked: Mapping[str, str], now: datetime
-) -> tuple[Sequence[data.Event], str | None]:
-    """Rows after the cursor; an unknown one, or one that the filter leaves out, is the head."""
-    limit = int(asked.get("limit", DEFAULT_PAGE))
-    after = _event_of(asked.get("cursor", ""))
-    if after is not None and after.slot in slots and _shows(after, asked, now):
-        slots = slots[slots.index(after.slot) + 1 :]
-    shown = (its for its in map(data.Event, slots) if _shows(its, asked, now))
-    rows = list(islice(shown, limit + 1))
-    return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
-
-
 def _shows(its: data.Event, asked: Mapping[str, str], now: datetime) -> bool:
     target = its.target and its.target.id
     if asked.get("connectorTargetId") not in {None, target}:
@@ -177,10 +211,9 @@ def _shows(its: data.Event, asked: Mapping[str, str], now: datetime) -> bool:
     return "q" not in asked or asked["q"].lower() in events.references(its)
 
 
-def _event_of(id: str) -> data.Event | None:
-    at = typeid.created_at(id)
-    its = None if at is None else data.event_at(at)
-    return its if its is not None and its.id == id else None
+def _place(its: data.Event) -> tuple[datetime, str]:
+    """What Den sorts by, the largest first."""
+    return its.queued_at, its.id
 
 
 def _instance_of(request: Request) -> data.Instance:
@@ -205,9 +238,9 @@ def _path_id(request: Request, name: str, prefix: str) -> str:
     return asked
 
 
-def _permit(*, sees: bool) -> None:
+def _permit(role: str, *, sees: bool) -> None:
     if not sees:
-        message = "Missing viewer access for connector instance."
+        message = f"Missing {role} access for connector instance."
         raise Refused(403, {"error": "forbidden", "message": message})
 
 

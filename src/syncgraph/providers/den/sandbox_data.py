@@ -1,7 +1,7 @@
-"""The sandbox's organisation: a pure function of the clock.
+"""The sandbox's organisation: a pure function of the clock, and of which events were retried when.
 
 Events lie on a grid of absolute time, one per slot of a quarter of an hour: as the clock moves on, running ones end and
-new ones begin, while their ids and what has ended stay as they are.
+new ones begin, while their ids, and what has ended unless it is retried, stay as they are.
 """
 
 import hashlib
@@ -158,9 +158,10 @@ FLAKY = {HANDBOOK_MAIN, HANDBOOK_DRAFTS}
 
 @dataclass(frozen=True)
 class Event:
-    """The event of one slot. ``at``: when it was queued."""
+    """The event of one slot. ``at``: when it was made; ``queued_at``: when it was last put into the queue."""
 
     slot: int
+    retries: tuple[datetime, ...] = ()
 
     @cached_property
     def noise(self) -> int:
@@ -169,6 +170,10 @@ class Event:
     @cached_property
     def at(self) -> datetime:
         return _EPOCH + self.slot * SLOT + timedelta(milliseconds=self.noise % 240_000)
+
+    @property
+    def queued_at(self) -> datetime:
+        return self.retries[-1] if self.retries else self.at
 
     @cached_property
     def id(self) -> str:
@@ -194,7 +199,7 @@ class Event:
     @property
     def begins(self) -> datetime:
         """When a worker takes it, at the first of its attempts; it looks every five seconds."""
-        return self.at + timedelta(milliseconds=1500 + self.noise % 5000)
+        return self.queued_at + timedelta(milliseconds=1500 + self.noise % 5000)
 
     @property
     def works(self) -> timedelta:
@@ -204,6 +209,8 @@ class Event:
 
     @property
     def verdict(self) -> str:
+        if self.target is None:
+            return "ignored"  # nothing of it can be imported, should someone retry it
         if self.target is BILLING_MAIN:
             return "completed" if self.slot % BILLING_WORKS_EVERY == BILLING_SLOT else "failed"
         if self.target in SLOW | FLAKY:
@@ -212,6 +219,6 @@ class Event:
 
 
 def event_at(at: datetime) -> Event:
-    """The newest event that was queued by ``at``."""
+    """The newest event that was made by ``at``."""
     newest = Event((at - _EPOCH) // SLOT)
     return newest if newest.at <= at else Event(newest.slot - 1)

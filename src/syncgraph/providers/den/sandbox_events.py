@@ -31,7 +31,7 @@ class State:
 
 
 def state(event: Event, now: datetime) -> State:
-    if event.target is None:
+    if event.target is None and not event.retries:
         return State("completed", ended=event.at)
     if event.target in FLAKY:
         return _after_failures(event, now)
@@ -54,9 +54,9 @@ def row(event: Event, now: datetime, *, with_attempts: bool) -> Mapping[str, obj
         **({"nextAttemptAt": stamp(its.next_attempt_at)} if with_attempts else {}),
         "remoteId": event.instance.repository,
         "sourceRevisionRef": _sha(event) if pushed else None,
-        "startedAt": stamp(event.at),
+        "startedAt": stamp(event.queued_at),
         "status": its.status,
-        "summaryJson": {**_enqueued(event), **_outcome(event, its)},
+        "summaryJson": _summary(event, now),
     }
 
 
@@ -64,6 +64,13 @@ def references(event: Event) -> str:
     """What ``q`` searches, in lower case."""
     shown = row(event, event.at, with_attempts=False)
     return f"{shown['externalEventRef'] or ''}\n{shown['sourceRevisionRef'] or ''}".lower()
+
+
+def _summary(event: Event, now: datetime) -> Mapping[str, object]:
+    """A retry takes nothing back: what was written before stands until it is written over."""
+    *earlier, last = event.retries or (None,)
+    before = _enqueued(event) if last is None else _summary(Event(event.slot, tuple(earlier)), last)
+    return {**before, **_outcome(event, state(event, now))}
 
 
 def _after_failures(event: Event, now: datetime) -> State:
