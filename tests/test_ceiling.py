@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from itertools import combinations, product
 from typing import Any
 
 import pytest
@@ -29,10 +30,10 @@ EVERY_ID = """
 {
   connectors(first: 100) { nodes { id providerName } }
   syncs(first: 100) { nodes { id providerName } }
-  syncRuns(first: 100) { nodes { id providerName connector { id } } }
+  syncRuns(first: 100) { nodes { id providerName connector { id } sync { id } } }
 }
 """
-EXAMPLES = 50
+EXAMPLES = 25
 FIELDS = {"Connector": "connector", "Sync": "sync", "SyncRun": "syncRun"}
 STRANGERS = [
     ids._pack(f"{kind}:{provider}:{its}")
@@ -98,6 +99,14 @@ async def costs(query: str, most: int, provider: str, generation: str) -> tuple[
         return len(gateway.upstreams.sent), "data" not in body
 
 
+async def assert_answered(query: str, provider: str, generation: str) -> None:
+    """With as many calls as it makes, and no more."""
+    calls, _ = await costs(query, 10_000, provider, generation)
+    _, is_refused = await costs(query, max(1, calls), provider, generation)
+
+    assert not is_refused, f"{calls} calls are enough: {query}"
+
+
 def by_external_id(id: str) -> str:
     kind, provider, its = ids._unpack(id).split(":", 2)
     return f"{FIELDS[kind]}(provider: {json.dumps(provider)}, externalId: {json.dumps(its)}) {{ externalId }}"
@@ -127,6 +136,25 @@ def operations(provider: str, generation: str) -> st.SearchStrategy[str]:
     return st.lists(selected, min_size=1, max_size=3).map(_operation)
 
 
+def sharing(provider: str, generation: str) -> Sequence[str]:
+    """Where one read may answer several: things of a kind, what belongs together, and any of it beside a list."""
+    known = [[row["id"] for row in rows_of(provider, kind, generation)] for kind in FIELDS]
+    runs = [row for row in rows_of(provider, "SyncRun", generation) if row["sync"] and row["connector"]]
+    of_one = [row for row in runs if row["sync"] == runs[0]["sync"]]
+    families = [[row["id"], row["sync"]["id"], row["connector"]["id"]] for row in of_one[:1]]
+    groups = [
+        *(some[:most] for some in known for most in (1, 3)),
+        *(family[:2] for family in families),
+        *(family[1:] for family in families),
+        *families,
+        [row["id"] for row in of_one[:3]],
+    ]
+    things = [f"nodes(ids: {json.dumps(some)}) {{ id }}" for some in groups if some]
+    lists = LISTS[:3]
+    pairs = [*product(things, lists), *combinations(lists, 2), *((one,) for one in things)]
+    return [_operation([("", field) for field in fields]) for fields in pairs]
+
+
 def _operation(fields: Sequence[tuple[str, str]]) -> str:
     aliased = [(skip, f"a{n}: {text}") for n, (skip, text) in enumerate(fields)]
     return "{ " + " ".join(f"{skip} {{ {text} }}" if skip else text for skip, text in aliased) + " }"
@@ -140,12 +168,18 @@ def test_what_can_be_answered_within_the_ceiling_is_never_refused(provider: str,
     @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(operations(provider, generation))
     def holds(query: str) -> None:
-        calls, _ = asyncio.run(costs(query, 10_000, provider, generation))
-        _, is_refused = asyncio.run(costs(query, max(1, calls), provider, generation))
-
-        assert not is_refused, f"{calls} calls are enough"
+        asyncio.run(assert_answered(query, provider, generation))
 
     holds()
+
+
+@pytest.mark.parametrize("generation", CONTRACTS)
+@pytest.mark.parametrize("provider", sorted(sandboxes.SANDBOXES))
+async def test_questions_that_share_a_read_are_never_refused_as_if_they_did_not(
+    provider: str, generation: str
+):
+    for query in sharing(provider, generation):
+        await assert_answered(query, provider, generation)
 
 
 async def test_more_things_by_id_than_calls_are_refused_by_their_field_before_anything_is_asked():
