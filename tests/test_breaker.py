@@ -1,6 +1,6 @@
 import pytest
 
-from syncgraph.domain.health import CircuitState
+from syncgraph.domain.provider_health import CircuitState
 from syncgraph.upstream.breaker import IN_A_ROW, LEAST, WINDOW_S, Breaker, Outcome
 
 WELL, BADLY, ANSWERED, CANCELLED = Outcome.WELL, Outcome.BADLY, Outcome.ANSWERED, Outcome.CANCELLED

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.virtual import VirtualLoop
 
-from syncgraph.domain.health import CircuitState
+from syncgraph.domain.provider_health import CircuitState
 from syncgraph.errors import UpstreamError
 from syncgraph.upstream.account import Account, Patience
 from syncgraph.upstream.answer import Dialect

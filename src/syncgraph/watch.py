@@ -15,8 +15,9 @@ import structlog
 
 from syncgraph.accounts import Opened
 from syncgraph.domain.changes import Seen, changes, health_changes, replay
-from syncgraph.domain.health import HealthStatus, ProviderHealthStatus
+from syncgraph.domain.health import HealthStatus
 from syncgraph.domain.model import SyncKey
+from syncgraph.domain.provider_health import ProviderHealthStatus
 from syncgraph.errors import GatewayError, SubscriberTooSlowError, UpstreamError
 from syncgraph.look import look_at_anything, look_at_health, look_at_runs
 

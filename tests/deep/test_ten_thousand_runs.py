@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
-from tests.gateway import NOW
+from tests.gateway import NOW, nothing_kept
 
 from syncgraph import sandboxes
 from syncgraph.app import create_app
@@ -49,7 +49,7 @@ async def walk(http: httpx2.AsyncClient, sizes: random.Random | None) -> list[An
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_every_run_comes_once_and_in_order_whatever_the_page_sizes(seed):
-    app = create_app(sandboxes.settings(), connect=connect, clock=lambda: NOW)
+    app = create_app(nothing_kept(sandboxes.settings()), connect=connect, clock=lambda: NOW)
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://gateway") as http,
