@@ -23,6 +23,8 @@ class Upstreams:
 
     now: datetime = NOW
     sent: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
+    """Of ``sent``, what the sandbox has answered: as of ``now`` at that time."""
     broken: dict[str, Callable[[httpx2.Request], httpx2.Response]] = field(default_factory=dict)
     """By kind: what answers instead of the sandbox, or raises."""
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -45,9 +47,14 @@ class _Spy(httpx2.AsyncBaseTransport):
         self._sandbox = sandbox
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        self._upstreams.sent.append(f"{self._kind} {request.method} {request.url.raw_path.decode()}")
-        answer = self._upstreams.broken.get(self._kind)
-        return answer(request) if answer is not None else await self._sandbox.handle_async_request(request)
+        call = f"{self._kind} {request.method} {request.url.raw_path.decode()}"
+        self._upstreams.sent.append(call)
+        broken = self._upstreams.broken.get(self._kind)
+        if broken is not None:
+            return broken(request)
+        answer = await self._sandbox.handle_async_request(request)
+        self._upstreams.answered.append(call)
+        return answer
 
 
 @dataclass

@@ -121,6 +121,11 @@ class Client:
         payload = {"query": query, "variables": variables}
         await self.send({"id": id, "type": "subscribe", "payload": payload})
 
+    async def joined(self) -> None:
+        """Until the server has taken all that was sent: messages are taken in turn, and a ping is answered at once."""
+        await self.send({"type": "ping"})
+        await self.wait_for(lambda message: message["type"] == "pong")
+
     async def send(self, message: object) -> None:
         await self.socket.send(json.dumps(message))
 

@@ -101,14 +101,14 @@ async def test_nobody_is_asked_while_nobody_subscribes():
 
 
 async def asked(gateway: Live, call: str, times: int) -> None:
-    """Until calls that begin so were made so often."""
+    """Until calls that begin so were answered so often: only then may the clock move."""
     async with asyncio.timeout(PATIENCE_S):
         while times_of(gateway, call) < times:  # noqa: ASYNC110  # calls are counted, not announced
             await asyncio.sleep(0.01)
 
 
 def times_of(gateway: Live, call: str) -> int:
-    return sum(one.startswith(call) for one in gateway.upstreams.sent)
+    return sum(one.startswith(call) for one in gateway.upstreams.answered)
 
 
 SELDOM = LiveSettings(poll_running_s=3600, poll_idle_s=3600, max_subscriptions=100)
@@ -135,6 +135,8 @@ async def test_many_subscribers_cost_the_calls_of_one():
             clients = [(client, other)[n % 2] for n in range(number)]
             for n, one in enumerate(clients):
                 await one.subscribe(TIMBAL, id=f"{n}")
+            await client.joined()
+            await other.joined()
             await asked(gateway, "timbal", 1)
             gateway.upstreams.now += timedelta(minutes=20)
             await poll_anew(client)
@@ -162,6 +164,20 @@ FIRST_POLL = {
 async def polled_once(gateway: Live) -> None:
     for call, times in FIRST_POLL.items():
         await asked(gateway, call, times)
+
+
+ONCE_A_POLL = (
+    "den GET /v1/connector-sync-events?limit",
+    "timbal GET /orgs/184/connectors/jobs",
+    "airweave GET /source-connections?",
+    "outlit GET /api/integrations/sync-status?provider=hubspot",
+)
+
+
+async def polled_anew(gateway: Live) -> None:
+    """Until each provider has answered a poll that began after this: all polls before it have ended and been told."""
+    for call, times in {call: times_of(gateway, call) for call in ONCE_A_POLL}.items():
+        await asked(gateway, call, times + 2)
 
 
 async def test_who_left_and_comes_back_is_told_of_what_ended_meanwhile():
@@ -224,8 +240,8 @@ async def test_a_provider_in_trouble_tells_no_false_events_and_ends_no_subscript
         await client.subscribe(id="runs")
         await client.subscribe(HEALTH, id="health")
         await client.subscribe(PROVIDERS, id="providers")
-        await asked(gateway, "outlit", 9)
-        await asked(gateway, "den GET /v1/connector-instances/", 6)
+        await client.joined()
+        await polled_anew(gateway)
         gateway.upstreams.broken = dict.fromkeys(("den", "timbal", "outlit", "airweave"), down)
         sick: set[str] = set()
         while len(sick) < 4:
