@@ -1,10 +1,12 @@
 """The page for people: complete, ours alone, and working in a real browser with every other host blocked."""
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -135,6 +137,8 @@ async def test_an_example_fits_the_schema_and_runs_without_an_error(
 
 CHROMIUM = shutil.which("chromium")
 PATIENCE_S = 90
+EMPTY_PICTURE_BYTES = 10_000
+"""A blank page of this size is less."""
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -187,7 +191,7 @@ class Browser:
         target = (await self.call("Target.createTarget", url="about:blank"))["targetId"]
         attached = await self.call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = {"sessionId": attached["sessionId"]}
-        for domain in ("Page", "Runtime", "Log", "Network"):
+        for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
             await self.call(f"{domain}.enable")
 
     async def js(self, expression: str) -> Any:
@@ -207,6 +211,12 @@ class Browser:
             pytest.fail(f"never: {expression}; {self.complaints()}")
         return value
 
+    async def until_complaint(self, code: str) -> None:
+        """That what breaks the policy would have been seen."""
+        async with asyncio.timeout(PATIENCE_S):
+            while code not in json.dumps(self.complaints()):  # noqa: ASYNC110  # events are kept, not announced
+                await asyncio.sleep(0.05)
+
     async def press(self, selector: str) -> None:
         await self.until(f"(b => b && (b.click(), true))(document.querySelector({json.dumps(selector)}))")
 
@@ -215,6 +225,12 @@ class Browser:
         await self.until(f"!{EDITOR}.setValue('') && !__MONACO.editor.getEditors()[0].focus()")
         for character in text:
             await self.call("Input.dispatchKeyEvent", type="char", text=character)
+
+    async def picture(self, file: Path) -> None:
+        """For a look; kept beyond the test in the folder that SYNCGRAPH_PICTURES names."""
+        kept = Path(os.environ.get("SYNCGRAPH_PICTURES", file.parent)) / file.name
+        kept.write_bytes(base64.b64decode((await self.call("Page.captureScreenshot"))["data"]))
+        assert kept.stat().st_size > EMPTY_PICTURE_BYTES
 
     def hosts(self) -> set[str]:
         asked = [
@@ -237,6 +253,8 @@ def _is_complaint(event: dict[str, Any]) -> bool:
             return event["params"]["entry"]["level"] in {"error", "warning"}
         case "Runtime.consoleAPICalled":
             return event["params"]["type"] in {"error", "warning", "assert"}
+        case "Audits.issueAdded":
+            return bool(event["params"]["issue"]["code"] == "ContentSecurityPolicyIssue")
     return False
 
 
@@ -316,9 +334,14 @@ async def test_in_a_browser_the_page_runs_a_query_completes_and_opens_the_docs(t
             "(r => r.length && r)([...document.querySelectorAll('.suggest-widget.visible .monaco-list-row')].map(r => r.ariaLabel))"
         )
         assert any("syncRun" in one for one in offered)
+        await page.picture(tmp_path / "graphiql.png")
 
         assert page.hosts() == {base_url.removeprefix("http://")}
         assert page.complaints() == []
+        await page.js(
+            "void document.body.append(Object.assign(document.createElement('script'), {text: '1'}))"
+        )
+        await page.until_complaint("ContentSecurityPolicyIssue")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
@@ -335,6 +358,7 @@ async def test_in_a_browser_the_page_subscribes_until_it_is_stopped(tmp_path: Pa
         first = json.loads(await page.until(f"{RESPONSE}.getValue()"))
         await page.until(f"{RESPONSE}.getValue() !== {json.dumps(json.dumps(first, indent=2))}")
         assert first["data"]["syncRunChanged"]["kind"] in {"CREATED", "UPDATED", "FINISHED"}
+        await page.picture(tmp_path / "subscription.png")
 
         await page.press(".graphiql-execute-button")
         await gateway.at_rest()
