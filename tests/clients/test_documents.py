@@ -4,17 +4,26 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from tests.clients import npm
 from tests.test_cli import PATIENCE_S, ROOT
 
-WRITTEN = "http://127.0.0.1:8000/graphql"
+WRITTEN = "127.0.0.1:8000"
 DOCUMENT = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
 SECTIONS = dict(
     part.split("\n", 1) for part in re.split(r"^## ", DOCUMENT, flags=re.MULTILINE) if "\n```text\n" in part
 )
-SUITES = {"urql": "paging", "Apollo Client": "paging", "Relay": "paging", "gql": "python"}
+SUITES = {
+    "urql": "paging",
+    "Apollo Client": "paging",
+    "Relay": "paging",
+    "gql": "python",
+    "graphql-ws": "live",
+    "graphql-sse": "live",
+    "A federated router": "federation",
+}
 """Whose packages a section's programs need."""
 
 
@@ -28,7 +37,7 @@ def test_a_program_of_the_document_prints_what_stands_below_it(name: str, url: s
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for file, program in PROGRAM.findall(SECTIONS[name]):
-        (folder / file).write_text(program.replace(WRITTEN, url), encoding="utf-8")
+        (folder / file).write_text(program.replace(WRITTEN, urlsplit(url).netloc), encoding="utf-8")
 
     assert [run(folder, file)] == PRINTED.findall(SECTIONS[name])
 
