@@ -85,6 +85,13 @@ class BreakerMachine(RuleBasedStateMachine):
             self.settled.append((self.at, outcome is Outcome.WELL))
             self._open_if_broken()
 
+    @rule(calls=st.integers(1, 6))
+    def break_down(self, calls):
+        for _ in range(calls):
+            self.ask()
+            if self.permits:
+                self.settle(len(self.permits) - 1, Outcome.BADLY)
+
     def _probed(self, outcome):
         if outcome is Outcome.BADLY:
             self._change(self.at + self.breaker.wait_s(self.at))
@@ -185,11 +192,22 @@ class TurnsMachine(InVirtualTime):
     def time_passes(self, passing_s):
         self.settle(passing_s)
 
-    @rule(lane=st.sampled_from(list(Lane)), patience_s=st.sampled_from([0.0, 1.0, 100.0, 1000.0]))
-    def come(self, lane, patience_s):
-        call = Call(lane, self.at, patience_s)
-        self.calls.append(call)
-        call.task = self.loop.create_task(self._call(call))
+    @rule(
+        lane=st.sampled_from(list(Lane)),
+        patience_s=st.sampled_from([0.0, 1.0, 100.0, 1000.0]),
+        count=st.sampled_from([1, 1, CAPACITY]),
+    )
+    def come(self, lane, patience_s, count):
+        for _ in range(count):
+            call = Call(lane, self.at, patience_s)
+            self.calls.append(call)
+            call.task = self.loop.create_task(self._call(call))
+        self.settle()
+
+    @rule()
+    def all_end(self):
+        for call in self.under_way:
+            call.done.set()
         self.settle()
 
     async def _call(self, call):
