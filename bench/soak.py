@@ -154,7 +154,8 @@ class Load:
             self.answers["without data"] += 1
 
     async def tasks(self) -> int:
-        return int(await self.get(b"GET /tasks HTTP/1.1\r\nhost: gateway\r\n\r\n"))
+        async with asyncio.timeout(PATIENCE_S):
+            return int(await self.get(b"GET /tasks HTTP/1.1\r\nhost: gateway\r\n\r\n"))
 
     def leave(self) -> None:
         for _, writer in self._idle:
@@ -205,8 +206,7 @@ async def steadily(load: Load, samples: Samples, rate: float, seconds: float) ->
         for number in range(int(rate * seconds)):
             due = begun + number / rate
             now = time.perf_counter()
-            if due > now:
-                await asyncio.sleep(due - now)
+            await asyncio.sleep(max(0.0, due - now))
             requests.create_task(load.ask())
             if now - sampled >= 1:
                 sampled = now
@@ -256,11 +256,13 @@ async def soak(minutes: float) -> bool:
         pid = await asyncio.to_thread(stack.enter_context, gateway(configuration_in(folder, providers), port))
         load, samples = Load(port), Samples(pid)
         most = await capacity(load, 20)
+        print(f"At most {most:.0f} requests a second.", file=sys.stderr, flush=True)
         await settled(load)
         before = (await load.tasks(), samples.descriptors())
         load.answers.clear()
         trouble = asyncio.create_task(breaking(list(providers.values()), faults))
         await steadily(load, samples, SHARE * most, minutes * 60)
+        print("All are answered.", file=sys.stderr, flush=True)
         trouble.cancel()
         for one in providers.values():
             one.fault = nothing_wrong

@@ -13,7 +13,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from tests.clients.npm import Suite
 from tests.clients.paging.plain import LISTS, Rows, plain_walk
-from tests.gateway import Upstreams
+from tests.gateway import Upstreams, nothing_kept
 from tests.replay import serving
 
 from syncgraph import sandboxes
@@ -112,7 +112,7 @@ class Moving(Upstreams):
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[str]:
-        app = create_app(sandboxes.settings(), connect=self.connect, clock=lambda: self.now)
+        app = create_app(nothing_kept(sandboxes.settings()), connect=self.connect, clock=lambda: self.now)
 
         async def moved(scope: Scope, receive: Receive, send: Send) -> None:
             await app(scope, receive, send)
