@@ -32,6 +32,7 @@ from tests.faults.faultd import Exchange, Fault, Faultd, head, nothing_wrong
 from syncgraph import config, sandboxes, serving
 from syncgraph.app import create_app
 from syncgraph.providers import PROVIDERS
+from syncgraph.telemetry import logs
 
 KINDS = tuple(sandboxes.SANDBOXES)
 QUERIES = (
@@ -54,6 +55,7 @@ MOST_MIB, PER = 1.0, 100_000
 
 
 def serve(configuration: Path, port: int) -> None:
+    logs.configure()  # to standard error: nobody reads what comes after the first line of the other
     kinds = {kind: adapter.settings for kind, adapter in PROVIDERS.items()}
     settings = config.load(configuration, kinds)
     server = settings.server.model_copy(update={"port": port})
