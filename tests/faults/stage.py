@@ -15,10 +15,10 @@ from typing import Any
 
 import httpx2
 import msgspec
-import pytest
 import structlog
 from pydantic import SecretStr
 from tests.faults.faultd import CANARY, Fault, Faultd, OnAccept, nothing_wrong
+from tests.test_cancel import open_sockets, soon
 
 from syncgraph import sandboxes
 from syncgraph.app import create_app
@@ -285,27 +285,6 @@ class Left:
             lambda: Left.now().tasks <= self.tasks and Left.now().sockets <= self.sockets,
             or_say=lambda: f"{Left.now()}, {self} before: {asyncio.all_tasks()}",
         )
-
-
-async def soon(condition: Callable[[], bool], *, or_say: Callable[[], object]) -> None:
-    """Until ``condition`` holds, checked at every turn of the event loop's clock."""
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not condition():  # noqa: ASYNC110  # sockets and tasks end without an event that one could wait for
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        pytest.fail(f"still: {or_say()}")
-
-
-def open_sockets() -> int:
-    """Sockets of this process."""
-    links = []
-    for one in Path("/proc/self/fd").iterdir():
-        try:
-            links.append(str(one.readlink()))
-        except FileNotFoundError:
-            continue  # the directory's own
-    return sum(link.startswith("socket:") for link in links)
 
 
 _healthy: dict[str, Asked] = {}

@@ -5,7 +5,8 @@ from collections import Counter
 
 from tests.faults.faultd import Exchange, nothing_wrong
 from tests.faults.report import Report
-from tests.faults.stage import KINDS, PATIENCE_S, soon, staged
+from tests.faults.stage import KINDS, PATIENCE_S, staged
+from tests.test_cancel import soon
 
 from syncgraph.config import CacheSettings
 

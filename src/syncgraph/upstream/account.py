@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import httpx2
+import structlog
 
+from syncgraph.errors import UpstreamError
 from syncgraph.ports import RateLimit
-from syncgraph.upstream.answer import Dialect
+from syncgraph.upstream.answer import Answer, Dialect
 from syncgraph.upstream.breaker import Breaker
 from syncgraph.upstream.budget import RetryBudget
 from syncgraph.upstream.flights import Flights
@@ -18,6 +20,8 @@ from syncgraph.upstream.ledger import Ledger
 from syncgraph.upstream.seen import Seen
 from syncgraph.upstream.shelf import Kept, Memory, Shelf, Store
 from syncgraph.upstream.turns import Turns
+
+log = structlog.get_logger(__name__)
 
 MAX_REFRESHES = 1000
 """Answers of one account that wait to be read anew; the others are asked for again when somebody wants them."""
@@ -97,6 +101,19 @@ class Account:
             refresh = self._refreshes[name] = Refresh(wanted_at)
             refresh.task = asyncio.create_task(work(refresh))
             refresh.task.add_done_callback(lambda _: self._refreshes.pop(name, None))
+
+    def failure(
+        self,
+        kind: type[UpstreamError],
+        message: str,
+        *,
+        answer: Answer | None = None,
+        retryable: bool | None = None,
+    ) -> UpstreamError:
+        """The error to raise for what the provider did, in words of our own; logged. ``answer``: what it said, if it did."""
+        log.warning("upstream_failed", provider=self.name, code=kind.code)
+        status = answer.status if answer else None
+        return kind(message, provider=self.name, http_status=status, retryable=retryable)
 
     async def aclose(self) -> None:
         refreshes = [refresh.task for refresh in self._refreshes.values()]

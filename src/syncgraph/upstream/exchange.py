@@ -138,9 +138,11 @@ class Attempt(Generic[T]):
             async with asyncio.timeout(account.patience.attempt_s):
                 return await self._exchanged()
         except TimeoutError as error:
-            raise self.error(UpstreamTimeoutError, "The provider did not answer in time.") from error
+            raise self.account.failure(
+                UpstreamTimeoutError, "The provider did not answer in time."
+            ) from error
         except httpx2.DecodingError as error:
-            raise self.error(
+            raise self.account.failure(
                 UpstreamContractError, "The provider's answer cannot be decompressed."
             ) from error
         except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
@@ -154,7 +156,7 @@ class Attempt(Generic[T]):
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > self.account.patience.max_bytes:
-                    raise self.error(UpstreamContractError, "The provider's answer is too large.")
+                    raise self.account.failure(UpstreamContractError, "The provider's answer is too large.")
         finally:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -202,29 +204,23 @@ class Attempt(Generic[T]):
         # not HTTP at all comes as aiohttp's own error, which the transport lets through.
         causes = _causes(error)
         if any(isinstance(one, PrivateAddressError) for one in causes):
-            return self.error(UpstreamAddressError, "The provider's host leads into a private network.")
+            return self.account.failure(
+                UpstreamAddressError, "The provider's host leads into a private network."
+            )
         if any(isinstance(one, aiohttp.ServerTimeoutError) for one in causes):
-            return self.error(UpstreamTimeoutError, "The provider could not be connected to in time.")
+            return self.account.failure(
+                UpstreamTimeoutError, "The provider could not be connected to in time."
+            )
         if _was_reset(causes):
-            return self.error(UpstreamUnavailableError, "The provider broke the connection off.")
+            return self.account.failure(UpstreamUnavailableError, "The provider broke the connection off.")
         if any(isinstance(one, aiohttp.ClientPayloadError | aiohttp.ClientResponseError) for one in causes):
-            return self.error(UpstreamContractError, "The provider's answer is not whole, or not HTTP.")
+            return self.account.failure(
+                UpstreamContractError, "The provider's answer is not whole, or not HTTP."
+            )
         is_tls = any(isinstance(one, ssl.SSLError | aiohttp.ClientSSLError) for one in causes)
         what = "The proxy in front of the provider" if _is_of_proxy(causes) else "The provider"
         said = f"{what} cannot be trusted: its TLS failed." if is_tls else f"{what} cannot be reached."
-        return self.error(UpstreamUnavailableError, said, retryable=False if is_tls else None)
-
-    def error(
-        self,
-        kind: type[UpstreamError],
-        message: str,
-        *,
-        answer: Answer | None = None,
-        retryable: bool | None = None,
-    ) -> UpstreamError:
-        log.warning("upstream_failed", provider=self.account.name, code=kind.code)
-        status = answer.status if answer else None
-        return kind(message, provider=self.account.name, http_status=status, retryable=retryable)
+        return self.account.failure(UpstreamUnavailableError, said, retryable=False if is_tls else None)
 
 
 def _outcome(error: UpstreamError) -> Outcome:

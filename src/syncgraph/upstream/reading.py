@@ -143,7 +143,7 @@ class Reading(Generic[T]):
             async with asyncio.timeout_at(want.deadline):
                 return await self.account.flights.join(flight_of, fetch, want.deadline)
         except TimeoutError as error:
-            raise self._error(
+            raise self.account.failure(
                 UpstreamTimeoutError,
                 "The provider did not answer within the time that the operation has for it.",
             ) from error
@@ -234,18 +234,24 @@ class Reading(Generic[T]):
     def _value(self, answer: Answer, asked: Asked) -> tuple[Kept, bytes]:
         """What a success says, typed, and its bytes without any known secret; as old as the question."""
         if not _is_json(answer):
-            raise self._error(UpstreamContractError, "The provider's answer is not JSON.", answer)
+            raise self.account.failure(
+                UpstreamContractError, "The provider's answer is not JSON.", answer=answer
+            )
         body = self.account.redact(answer.body)
         try:
             value, left_out = decoded(body, self.question.decoder)
         except NotAsPromised as error:
-            raise self._error(
-                UpstreamContractError, "The provider's answer is not what its contract promises.", answer
+            raise self.account.failure(
+                UpstreamContractError,
+                "The provider's answer is not what its contract promises.",
+                answer=answer,
             ) from error
         if self.question.is_asked is not None and not self.question.is_asked(value):
             log.error("upstream_answered_with_another_object", provider=self.account.name)
-            raise self._error(
-                UpstreamContractError, "The provider answered with something that was not asked for.", answer
+            raise self.account.failure(
+                UpstreamContractError,
+                "The provider answered with something that was not asked for.",
+                answer=answer,
             )
         lives = self.question.lives
         kept = Kept(
@@ -257,10 +263,6 @@ class Reading(Generic[T]):
             left_out=left_out,
         )
         return kept, body
-
-    def _error(self, kind: type[UpstreamError], message: str, answer: Answer | None = None) -> UpstreamError:
-        log.warning("upstream_failed", provider=self.account.name, code=kind.code)
-        return kind(message, provider=self.account.name, http_status=answer.status if answer else None)
 
     def _may_be_refreshed_later(self, kept: Kept, want: Want) -> bool:
         bound_s = self.account.patience.stale_while_revalidate_s
