@@ -451,7 +451,7 @@ class CacheMachine(InVirtualTime):
 
     def __init__(self) -> None:
         super().__init__()
-        self.memory, self.store = Memory(5000), Lossy()
+        self.memory, self.store = Memory(5000, keep_s=ERROR_S), Lossy()
         self.exchanges: list[Exchange] = []
         self.asks: list[Ask] = []
         self.checked: set[Ask] = set()

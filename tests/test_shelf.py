@@ -11,10 +11,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from tests import virtual
 from tests.gateway import NOW
 
-from syncgraph.upstream.shelf import OVERHEAD, WEIGHT, Kept, Memory, Shelf
+from syncgraph.upstream.shelf import AT_LEAST_S, OVERHEAD, WEIGHT, Kept, Memory, Shelf
 from syncgraph.upstream.store import MAX_VALUE, PREFIX, RedisStore, redis_store
 
 ANY = msgspec.json.Decoder(list[int])
+KEEP_S = 300.0
 
 
 class FakeRedis:
@@ -55,7 +56,8 @@ class FakeRedis:
 
 def shelf(redis: FakeRedis | None = None, *, owner: bytes = b"a", memory: Memory | None = None) -> Shelf:
     store = None if redis is None else RedisStore(redis)  # type: ignore[arg-type]
-    return Shelf(owner=owner, memory=memory or Memory(100_000), clock=virtual.now, store=store, keep_s=300)
+    its = Memory(100_000, keep_s=KEEP_S) if memory is None else memory
+    return Shelf(owner=owner, memory=its, clock=virtual.now, store=store)
 
 
 def kept(value: object) -> Kept:
@@ -72,15 +74,43 @@ async def written(its: Shelf) -> None:
 
 
 def test_the_memory_is_bounded_and_what_was_not_asked_for_goes_first():
-    memory = Memory(3 * OVERHEAD + 3 * WEIGHT * 10)
-    for name in "abc":
-        memory.put(name, of_size(10))
-    memory.get("a")
-    memory.put("d", of_size(10))
-    memory.put("c", of_size(10_000))
+    async def tell() -> None:  # noqa: RUF029  # the memory goes by the loop's clock
+        memory = Memory(3 * OVERHEAD + 3 * WEIGHT * 10)
+        for name in "abc":
+            memory.put(name, of_size(10))
+        memory.get("a")
+        memory.put("d", of_size(10))
+        memory.put("c", of_size(10_000))
 
-    left = [name for name in "abcd" if memory.get(name) is not None]
-    assert left == ["a", "d"], "c was replaced by what is too large to be kept"
+        left = [name for name in "abcd" if memory.get(name) is not None]
+        assert left == ["a", "d"], "c was replaced by what is too large to be kept"
+
+    virtual.run(tell())
+
+
+@pytest.mark.parametrize("lives_s", [10.0, 86_400.0])
+def test_the_memory_lets_go_of_what_nobody_may_be_shown_any_more(lives_s: float):
+    async def tell() -> None:
+        memory = Memory(100_000, keep_s=KEEP_S)
+        memory.put("old", replace(kept(1), lives_s=lives_s))
+        await asyncio.sleep(lives_s + KEEP_S - 1)
+        memory.put("new", kept(2))
+        assert len(memory) == 2
+        await asyncio.sleep(1)
+        assert memory.get("old") is None
+        assert len(memory) == 1
+
+    virtual.run(tell())
+
+
+def test_what_is_only_just_read_stays_though_it_is_old_at_once():
+    async def tell() -> None:
+        memory = Memory(100_000)
+        memory.put("one", replace(kept(1), lives_s=0))
+        await asyncio.sleep(AT_LEAST_S - 1)
+        assert memory.get("one") is not None
+
+    virtual.run(tell())
 
 
 def test_a_copy_comes_back_from_the_store_as_old_as_it_is():

@@ -200,7 +200,8 @@ def _accounts(
 ) -> Mapping[str, tuple[Account, ProviderSettings]]:
     """What lives as long as the process, by provider."""
     redact = redactor(its.credential.get_secret_value() for its in settings.providers.values())
-    memory = Memory(settings.cache.max_bytes)
+    cache = settings.cache
+    memory = Memory(cache.max_bytes, keep_s=max(cache.stale_while_revalidate_s, cache.stale_if_error_s))
 
     def account(name: str, its: ProviderSettings) -> Account:
         return Account(
@@ -208,7 +209,7 @@ def _accounts(
             base_url=its.base_url,
             transport=connect(its),
             dialect=PROVIDERS[its.kind].dialect(its),
-            patience=_patience(its, settings.cache),
+            patience=_patience(its, cache),
             redact=redact,
             clock=clock,
             ledger=Ledger(configured=its.requests_per_minute, replicas=settings.server.replicas),

@@ -83,13 +83,7 @@ class Account:
     def __post_init__(self) -> None:
         self.slots = asyncio.Semaphore(self.patience.concurrency)
         self.turns = Turns(self.ledger)
-        self.shelf = Shelf(
-            owner=self._owner(),
-            memory=self.memory,
-            clock=self.clock,
-            store=self.store,
-            keep_s=self.patience.stale_if_error_s,
-        )
+        self.shelf = Shelf(owner=self._owner(), memory=self.memory, clock=self.clock, store=self.store)
 
     def refresh(self, name: str, work: Callable[[Refresh], Coroutine[Any, Any, None]]) -> None:
         """Read the answer ``name`` anew when its turn comes, whoever wants it; once at a time."""

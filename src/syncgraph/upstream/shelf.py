@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
-from cachetools import LRUCache
+from cachetools import LRUCache, TLRUCache
 
 from syncgraph.upstream.decoding import NotAsPromised, decoded
 
@@ -18,6 +18,9 @@ WEIGHT = 3
 
 OVERHEAD = 1024
 """Bytes in memory of the smallest answer: its name, its instants, its place."""
+
+AT_LEAST_S = 300.0
+"""How long an answer is kept, so that no read under way loses one that it counts on."""
 
 GONE_REMEMBERED = 10_000
 """Answers of one account that must not come back: from a shared store, or by a read that began before."""
@@ -45,11 +48,22 @@ class Kept:
 
 
 class Memory:
-    """The answers of all accounts within one bound of bytes; what was not asked for the longest goes first."""
+    """The answers of all accounts within one bound of bytes; what was not asked for the longest goes first.
 
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self._kept: LRUCache[str, Kept] = LRUCache(max_bytes, getsizeof=_weight)
+    What nobody may be shown any more goes by itself. ``keep_s``: for how long an answer that is no longer fresh is of use.
+    """
+
+    def __init__(self, max_bytes: int, keep_s: float = 0.0) -> None:
+        self.max_bytes, self.keep_s = max_bytes, keep_s
+        self._kept: TLRUCache[str, Kept] = TLRUCache(
+            max_bytes,
+            ttu=lambda _, kept, __: kept.at + max(kept.lives_s + keep_s, AT_LEAST_S),
+            timer=_now,
+            getsizeof=_weight,
+        )
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def get(self, name: str) -> Kept | None:
         return self._kept.get(name)
@@ -103,8 +117,6 @@ class Shelf:
     memory: Memory
     clock: Callable[[], datetime]
     store: Store | None = None
-    keep_s: float = 0.0
-    """How long a store holds what is no longer fresh."""
     _nothing_before: float = -math.inf
     _gone: LRUCache[str, float] = field(default_factory=lambda: LRUCache(GONE_REMEMBERED))
     _writing: set[asyncio.Task[None]] = field(default_factory=set)
@@ -133,7 +145,7 @@ class Shelf:
         self.memory.put(name, kept)
         if self.store is not None and len(self._writing) < MAX_WRITING:
             sealed = self._sealed(_Stored(name, kept.fetched_at, kept.lives_s, body))
-            self._write(self.store.put(name, sealed, kept.lives_s + self.keep_s))
+            self._write(self.store.put(name, sealed, kept.lives_s + self.memory.keep_s))
 
     def forget(self, name: str) -> None:
         """It is not there any more, or may not be seen."""
