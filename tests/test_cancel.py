@@ -20,6 +20,7 @@ from tests.gateway import NOW, nothing_kept
 from tests.replay import serving
 
 from syncgraph import sandboxes
+from syncgraph.accounts import Accounts, Budget, Open, Opened, Terms, Used
 from syncgraph.app import create_app
 from syncgraph.config import Settings
 
@@ -253,6 +254,45 @@ async def test_a_cancelled_request_gives_its_place_at_the_provider_back():
 
         assert status == 200
         assert slow.answered >= 1
+
+
+@dataclass
+class SlowMeter:
+    """What one request has under way at one provider, and takes its time to end."""
+
+    may_end: asyncio.Event
+    calls: int = 0
+    used: Used = field(default_factory=Used)
+    has_begun: bool = False
+    has_ended: bool = False
+
+    async def close(self) -> None:
+        self.has_begun = True
+        await self.may_end.wait()
+        self.has_ended = True
+
+
+async def test_who_leaves_while_the_calls_are_being_ended_leaves_none_of_them():
+    may_end = asyncio.Event()
+    meters = [SlowMeter(may_end), SlowMeter(may_end)]
+    nobody: Any = None
+
+    def opens(meter: SlowMeter) -> Open:
+        return lambda _: Opened(nobody, meter)
+
+    accounts = Accounts({name: opens(meter) for name, meter in zip("ab", meters, strict=True)})
+
+    async def request() -> None:
+        async with accounts.open(Terms(began=0, deadline=0, now=NOW, budget=Budget(0))):
+            pass
+
+    leaving = asyncio.create_task(request())
+    await soon(lambda: meters[0].has_begun, or_say=lambda: meters)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    may_end.set()
+
+    await soon(lambda: all(meter.has_ended for meter in meters), or_say=lambda: meters)
 
 
 async def test_within_one_operation_a_field_that_fails_leaves_the_others_calls_running():

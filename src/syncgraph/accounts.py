@@ -1,5 +1,6 @@
 """The one door to providers: who asks, until when, how urgently, and how fresh it has to be."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -110,5 +111,5 @@ class Accounts:
         try:
             yield opened
         finally:
-            for one in opened.values():
-                await one.meter.close()
+            # Who is cancelled here leaves; all that it had under way ends nevertheless.
+            await asyncio.shield(asyncio.gather(*(one.meter.close() for one in opened.values())))
