@@ -38,6 +38,11 @@ def test_where_the_processor_has_time_the_limit_rises_to_what_is_allowed():
     assert limit_after(Pace(100), 20, busy=0.5) == 100
 
 
+def test_where_those_under_way_only_wait_the_limit_rises_at_every_look():
+    assert limit_after(Pace(1000), 2, busy=0.2) == 1000
+    assert limit_after(Pace(1000), 2, busy=0.7) == int(Pace.FIRST * Pace.UP**2)
+
+
 @pytest.mark.parametrize(("busy", "late_s"), [(1.0, 0.0), (0.0, 0.02)], ids=["busy", "late"])
 def test_where_the_processor_is_short_the_limit_falls_to_one(busy: float, late_s: float):
     assert limit_after(Pace(100), 20, busy=busy, late_s=late_s) == 1

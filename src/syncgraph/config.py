@@ -127,7 +127,7 @@ class ServerSettings(Strict):
     replicas: int = Field(default=1, ge=1, le=1000)
     max_representations: int = Field(default=200, ge=1, le=1000)
     graphiql: bool = True
-    max_operations: int = Field(default=256, ge=1, le=10_000)
+    max_operations: int = Field(default=1000, ge=1, le=10_000)
     max_waiting: int = Field(default=1000, ge=1, le=10_000)
     max_wait_s: float = Field(default=10.0, gt=0, le=60)
     receive_timeout_s: float = Field(default=10.0, gt=0, le=300)
