@@ -58,10 +58,13 @@ def assert_one_plain_line(text: str) -> str:
 
 @contextmanager
 def started(
-    *arguments: str, env: dict[str, str] | None = None
+    *arguments: str, env: dict[str, str] | None = None, through: Sequence[str] = ()
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server as a process of its own, and what it printed before it listened; killed at the end."""
-    process = begin(*arguments, env=env)
+    """A server as a process of its own, and what it printed before it listened; killed at the end.
+
+    ``through``: a command that begins it.
+    """
+    process = begin(*arguments, env=env, through=through)
     try:
         yield process, said_by(process)
     finally:
@@ -69,10 +72,16 @@ def started(
         process.communicate()
 
 
-def begin(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "syncgraph", *arguments]
+def begin(
+    *arguments: str, env: dict[str, str] | None = None, through: Sequence[str] = ()
+) -> subprocess.Popen[str]:
+    command = [*through, sys.executable, "-m", "syncgraph", *arguments]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import httpx2
@@ -12,6 +12,7 @@ from tests.gateway import NOW, Upstreams
 from tests.gateway import running as gateway_running
 from tests.replay import serving
 from tests.test_cancel import CONNECTORS, PATIENCE_S, Slow, settings_of, soon
+from tests.test_cli import started, url_in
 
 from syncgraph import sandboxes
 from syncgraph.app import create_app
@@ -253,3 +254,17 @@ async def test_an_answer_that_goes_on_and_on_holds_no_place():
         for _ in range(3):
             await begun.get()
         end.set()
+
+
+async def test_idle_connections_may_be_more_than_the_descriptors_that_a_process_has_at_first():
+    few_at_first, idle = ("sh", "-c", 'ulimit -Sn 64 && exec "$@"', "sh"), 200
+    with started("serve", "--port", "0", through=few_at_first) as (_, said):
+        url = httpx2.URL(url_in(said))
+        async with httpx2.AsyncClient(timeout=PATIENCE_S) as http, AsyncExitStack() as connections:
+            for _ in range(idle):
+                _, writer = await asyncio.open_connection(url.host, url.port)
+                connections.callback(writer.close)
+            told = (await http.post(url, json={"query": CONNECTORS})).json()
+
+    assert "errors" not in told
+    assert {one["status"] for one in told["data"]["connectors"]["sources"]} == {"OK"}

@@ -1,8 +1,10 @@
 """An ASGI application on a socket until the process is asked to stop, and what a person is told about it."""
 
 import asyncio
+import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -20,6 +22,9 @@ from syncgraph.http.ws import MAX_BYTES
 
 LAST_WORDS_S = 0.5
 """For the answers to what was cut off, until the connections are."""
+
+MAX_DESCRIPTORS = 65_536
+"""Of the process, where the system allows as many."""
 
 WEBSOCKETS: Mapping[str, Any] = {
     "ws": "websockets-sansio",
@@ -54,11 +59,21 @@ def serve(
     # What is there by now stays as long as the process. Walking it again took the collector 60 ms at a time.
     gc.collect()
     gc.freeze()
+    _use_more_descriptors()
     for asked in (signal.SIGTERM, signal.SIGINT):
         # Until the server listens to them. An exception could be lost in whatever runs just then.
         signal.signal(asked, lambda *_: os._exit(0))
     announce(f"http://{_shown(settings.host)}:{listeners[0].getsockname()[1]}")
     _Server(config, settings, drain).run(sockets=listeners)
+
+
+def _use_more_descriptors() -> None:
+    """As many as the process may have: each connection takes one, and the 1,024 that are usual are gone before anything else."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError):  # some systems name no limit and have one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class _Server(uvicorn.Server):
