@@ -2,30 +2,39 @@
 
 The gateway runs in a process of its own over four providers that are served, and break, in this one. First the most it can
 do is measured, then it is asked for 70 % of that, evenly, whatever becomes of it. Prints a Markdown table for
-docs/reliability.md, and fails when its memory grows by more than 1 MiB per 100,000 requests, or when tasks or descriptors
-are left over. Run as ``python -m bench.soak``.
+docs/reliability.md, and fails when the memory it holds grows by more than 1 MiB per 100,000 requests, or when tasks or
+descriptors are left over. Run as ``python -m bench.soak``.
+
+Two things are meant by memory, and both are judged. Resident is what the system has given; an allocator keeps the pages of the
+deepest pile-up so far, so one comes before the time that counts. Held is what is in use of it, by the C library's own count (needs glibc; Python takes all from it
+here). Of each ten seconds the least counts: what is left when little is under way.
 """
 
 # ruff: noqa: T201, INP001, S603, S311  # a script, which starts the gateway and chooses faults at random
 
 import argparse
 import asyncio
+import ctypes
+import gc
 import json
 import os
 import random
 import re
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, ClassVar
 
+import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.faults.faultd import Exchange, Fault, Faultd, head, nothing_wrong
 
@@ -45,16 +54,47 @@ FRESH = 0.2
 SHARE, CLIENTS = 0.7, 8
 EVERY_S, LASTS_S = 1.0, 0.3
 """Between two faults, and of one."""
-WARM = 0.2
-"""Of the time, at its beginning, that is not judged: caches fill, pools grow."""
+ATTEMPT_S, OPERATION_S = 2, 5
+"""As in the fault matrix."""
+PILE, WARM_S = 300, 120.0
+"""Before the time that is judged: so many wait for each provider, which takes the pages; and caches fill, pools grow."""
+LOOKS_EVERY_S, LOOKS = 2.0, 5
+"""How often the memory is looked at, and of how many looks the least counts."""
+DATA = "with data"
+KEEP_S = 5.0
+"""What has not been used so long is closed, long before the gateway does it."""
 PATIENCE_S, QUIET_S = 60.0, 10.0
 MOST_MIB, PER = 1.0, 100_000
+MIB = 2**20
+
+_MALLINFO = [
+    "arena",
+    "ordblks",
+    "smblks",
+    "hblks",
+    "hblkhd",
+    "usmblks",
+    "fsmblks",
+    "uordblks",
+    "fordblks",
+    "keepcost",
+]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """By the gateway. Memory in MiB. ``tasks``: but for the one that tells."""
+
+    resident: float
+    held: float
+    tasks: int
+    descriptors: int
 
 
 # the gateway's process
 
 
 def serve(configuration: Path, port: int) -> None:
+    _grow_interned_names()
     logs.configure()  # to standard error: nobody reads what comes after the first line of the other
     kinds = {kind: adapter.settings for kind, adapter in PROVIDERS.items()}
     settings = config.load(configuration, kinds)
@@ -62,14 +102,40 @@ def serve(configuration: Path, port: int) -> None:
     serving.serve(_with_count(create_app(settings)), server, lambda url: print(url, flush=True))
 
 
+def _grow_interned_names() -> None:
+    """To the size that the interpreter's table has in the end: it grows by a MiB and two, once enough names came and went."""
+    for number in range(200_000):
+        sys.intern(f"name {number}")
+
+
+class _Mallinfo(ctypes.Structure):
+    """``struct mallinfo2`` of malloc.h."""
+
+    _fields_: ClassVar = [(name, ctypes.c_size_t) for name in _MALLINFO]
+
+
+def _held() -> "Held":
+    gc.collect()
+    count = ctypes.CDLL(None).mallinfo2
+    count.restype = _Mallinfo
+    told = count()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return Held(
+        resident=pages * os.sysconf("SC_PAGE_SIZE") / MIB,
+        held=(told.uordblks + told.hblkhd) / MIB,
+        tasks=len(asyncio.all_tasks()) - 1,
+        descriptors=len(list(Path("/proc/self/fd").iterdir())),
+    )
+
+
 def _with_count(app: ASGIApp) -> ASGIApp:
-    """``/tasks`` tells how many there are, but for the one that tells."""
+    """``/held`` tells what is held."""
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != "/tasks":
+        if scope["type"] != "http" or scope["path"] != "/held":
             await app(scope, receive, send)
             return
-        body = str(len(asyncio.all_tasks()) - 1).encode()
+        body = msgspec.json.encode(_held())
         length = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": length})
         await send({"type": "http.response.body", "body": body})
@@ -123,24 +189,28 @@ async def breaking(providers: list[Faultd], counts: Counter[str]) -> None:
 
 @dataclass
 class Load:
-    """Requests over kept-alive sockets. ``answers``: by status, or by what went wrong instead."""
+    """Requests over kept-alive sockets. ``answers``: with data, or what came instead."""
 
     port: int
     answers: Counter[str] = field(default_factory=Counter)
-    _idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
+    _idle: deque[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=deque)
+    """Since when."""
 
-    async def get(self, request: bytes) -> bytes:
-        reader, writer = (
-            self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self.port)
-        )
+    async def get(self, request: bytes) -> tuple[str, bytes]:
+        """Status and body."""
+        if self._idle:
+            _, reader, writer = self._idle.pop()
+        else:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(request)
         said = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", said)
         assert length is not None
         body = await reader.readexactly(int(length[1]))
-        self._idle.append((reader, writer))
-        self.answers[said[9:12].decode()] += 1
-        return body
+        self._idle.append((time.monotonic(), reader, writer))
+        while self._idle[0][0] < time.monotonic() - KEEP_S:
+            self._idle.popleft()[2].close()
+        return said[9:12].decode(), body
 
     async def ask(self) -> None:
         body = json.dumps({"query": random.choice(QUERIES)}).encode()
@@ -148,19 +218,19 @@ class Load:
         lines = f"POST /graphql HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n{fresh}content-length: {len(body)}\r\n\r\n"
         try:
             async with asyncio.timeout(PATIENCE_S):
-                answer = await self.get(lines.encode() + body)
+                status, answer = await self.get(lines.encode() + body)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             self.answers[type(error).__name__] += 1
-            return
-        if b'"data"' not in answer:
-            self.answers["without data"] += 1
+        else:
+            self.answers[DATA if b'"data"' in answer else f"{status} without data"] += 1
 
-    async def tasks(self) -> int:
+    async def held(self) -> Held:
         async with asyncio.timeout(PATIENCE_S):
-            return int(await self.get(b"GET /tasks HTTP/1.1\r\nhost: gateway\r\n\r\n"))
+            _, told = await self.get(b"GET /held HTTP/1.1\r\nhost: gateway\r\n\r\n")
+        return msgspec.json.decode(told, type=Held)
 
     def leave(self) -> None:
-        for _, writer in self._idle:
+        for _, _, writer in self._idle:
             writer.close()
         self._idle.clear()
 
@@ -178,56 +248,51 @@ async def capacity(load: Load, seconds: float) -> float:
     return (load.answers.total() - before) / seconds
 
 
-@dataclass
-class Samples:
-    """Resident memory of the gateway's process beside the requests answered so far."""
-
-    pid: int
-    points: list[tuple[int, float]] = field(default_factory=list)
-
-    def memory_mib(self) -> float:
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-    def descriptors(self) -> int:
-        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
-
-    def slope_mib(self) -> float:
-        """Per ``PER`` requests: the straight line that fits best."""
-        points = self.points[int(len(self.points) * WARM) :]
-        mean_x = sum(x for x, _ in points) / len(points)
-        mean_y = sum(y for _, y in points) / len(points)
-        over = sum((x - mean_x) * (y - mean_y) for x, y in points)
-        return PER * over / sum((x - mean_x) ** 2 for x, _ in points)
+def slope(requests: list[int], mib: list[float]) -> float:
+    """MiB per ``PER`` requests: the straight line that fits best, through the least of every ``LOOKS`` looks."""
+    spans = [range(at, min(at + LOOKS, len(mib))) for at in range(0, len(mib), LOOKS)]
+    least = [min(span, key=mib.__getitem__) for span in spans]
+    return PER * statistics.linear_regression([requests[at] for at in least], [mib[at] for at in least]).slope
 
 
-async def steadily(load: Load, samples: Samples, rate: float, seconds: float) -> None:
+async def steadily(load: Load, rate: float, seconds: float) -> None:
     begun = time.perf_counter()
-    sampled = begun
     async with asyncio.TaskGroup() as requests:
         for number in range(int(rate * seconds)):
             due = begun + number / rate
-            now = time.perf_counter()
-            await asyncio.sleep(max(0.0, due - now))
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
             requests.create_task(load.ask())
-            if now - sampled >= 1:
-                sampled = now
-                samples.points.append((load.answers.total(), samples.memory_mib()))
+
+
+async def looking(load: Load, into: list[tuple[int, Held]]) -> None:
+    while True:
+        await asyncio.sleep(LOOKS_EVERY_S)
+        into.append((load.answers.total(), await load.held()))
+
+
+@asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @contextmanager
-def gateway(configuration: Path, port: int) -> Iterator[int]:
-    """The id of its process."""
+def gateway(configuration: Path, port: int) -> Iterator[None]:
     keys = {f"{kind.upper()}_KEY": sandboxes.SANDBOXES[kind].KEY for kind in KINDS}
     command = [sys.executable, "-m", "bench.soak", "--serve", str(configuration), "--port", str(port)]
+    environment = {**os.environ, **keys, "PYTHONMALLOC": "malloc"}
     with (
         (configuration.parent / "gateway.log").open("wb") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **keys}) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment) as process,
     ):
         assert process.stdout is not None
         process.stdout.readline()
         try:
-            yield process.pid
+            yield
         finally:
             process.terminate()
 
@@ -237,10 +302,12 @@ def configuration_in(folder: Path, providers: dict[str, Faultd]) -> Path:
         serving.sandbox_welcome(
             kind, f"http://127.0.0.1:{one.port}", "", sandboxes.settings().providers[kind]
         ).partition("\n\n")[2]
+        + f"attempt_timeout_s = {ATTEMPT_S}"
         for kind, one in providers.items()
     ]
     path = folder / "soak.toml"
-    path.write_text("[server]\ndrain_delay_s = 0\n\n" + "\n\n".join(tables), encoding="utf-8")
+    server = f"[server]\ndrain_delay_s = 0\noperation_timeout_s = {OPERATION_S}"
+    path.write_text("\n\n".join([server, *tables]), encoding="utf-8")
     return path
 
 
@@ -255,29 +322,34 @@ async def soak(minutes: float) -> bool:
                 Faultd(app, secrets={its.KEY: its.KEY}).listening()
             )
         port = free_port()
-        pid = await asyncio.to_thread(stack.enter_context, gateway(configuration_in(folder, providers), port))
-        load, samples = Load(port), Samples(pid)
+        await asyncio.to_thread(stack.enter_context, gateway(configuration_in(folder, providers), port))
+        load, looks = Load(port), list[tuple[int, Held]]()
         most = await capacity(load, 20)
         print(f"At most {most:.0f} requests a second.", file=sys.stderr, flush=True)
-        await settled(load)
-        before = (await load.tasks(), samples.descriptors())
-        load.answers.clear()
-        trouble = asyncio.create_task(breaking(list(providers.values()), faults))
-        await steadily(load, samples, SHARE * most, minutes * 60)
+        before = await settled(load)
+        for one in providers.values():
+            one.fault = hangs
+            await asyncio.gather(*(load.ask() for _ in range(PILE)))
+            one.fault = nothing_wrong
+        async with meanwhile(breaking(list(providers.values()), faults)):
+            await steadily(load, SHARE * most, WARM_S)
+            load.answers.clear()
+            faults.clear()
+            async with meanwhile(looking(load, looks)):
+                await steadily(load, SHARE * most, minutes * 60)
         print("All are answered.", file=sys.stderr, flush=True)
-        trouble.cancel()
         for one in providers.values():
             one.fault = nothing_wrong
-        await settled(load)
-        after = (await load.tasks(), samples.descriptors())
+        after = await settled(load)
         load.leave()
-    return told(minutes, most, load, faults, samples, before, after)
+    return told(minutes, most, load, faults, looks, before, after)
 
 
-async def settled(load: Load) -> None:
-    """Kept connections are closed after seconds of quiet; one stays, to ask about the rest."""
+async def settled(load: Load) -> Held:
+    """What is held once nothing is under way. Kept connections are closed after seconds of quiet."""
     load.leave()
     await asyncio.sleep(QUIET_S)
+    return await load.held()
 
 
 def told(
@@ -285,22 +357,29 @@ def told(
     most: float,
     load: Load,
     faults: Counter[str],
-    samples: Samples,
-    before: tuple[int, int],
-    after: tuple[int, int],
+    looks: list[tuple[int, Held]],
+    before: Held,
+    after: Held,
 ) -> bool:
-    slope = samples.slope_mib()
-    good = load.answers["200"] + load.answers["294"]
+    requests = [number for number, _ in looks]
+    resident, held = [look.resident for _, look in looks], [look.held for _, look in looks]
+    slopes = slope(requests, resident), slope(requests, held)
     print("| soak | |\n|---|---|")
     print(f"| minutes, requests a second (70 % of {most:.0f}) | {minutes:g}, {SHARE * most:.0f} |")
-    print(f"| requests, of them answered with data | {load.answers.total()}, {good} |")
-    print(f"| answers | {', '.join(f'{count} {what}' for what, count in sorted(load.answers.items()))} |")
-    print(f"| faults | {', '.join(f'{count} {what}' for what, count in sorted(faults.items()))} |")
-    print(f"| memory, first and last | {samples.points[0][1]:.1f} MiB, {samples.points[-1][1]:.1f} MiB |")
-    print(f"| slope after the first {WARM:.0%} | {slope:.2f} MiB per {PER:,} requests |")
-    print(f"| tasks before and after | {before[0]}, {after[0]} |")
-    print(f"| descriptors before and after | {before[1]}, {after[1]} |")
-    return slope < MOST_MIB and after[0] <= before[0] and after[1] <= before[1]
+    print(f"| requests | {load.answers.total()}: {_listed(load.answers)} |")
+    print(f"| faults | {faults.total()}: {_listed(faults)} |")
+    for name, mib, its_slope in (("resident", resident, slopes[0]), ("held", held, slopes[1])):
+        print(
+            f"| {name}, first and last, least and most | {mib[0]:.1f}, {mib[-1]:.1f}, {min(mib):.1f}, {max(mib):.1f} MiB |"
+        )
+        print(f"| its slope | {its_slope:.2f} MiB per {PER:,} requests |")
+    print(f"| tasks before and after | {before.tasks}, {after.tasks} |")
+    print(f"| descriptors before and after | {before.descriptors}, {after.descriptors} |")
+    return max(slopes) < MOST_MIB and after.tasks <= before.tasks and after.descriptors <= before.descriptors
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.most_common())
 
 
 def free_port() -> int:
