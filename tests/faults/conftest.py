@@ -1,3 +1,4 @@
+import gc
 import re
 from collections import Counter
 
@@ -12,6 +13,13 @@ CELL = re.compile(r"\[(F\d\d)-(\w+)\]")
 @pytest.fixture(autouse=True)
 def _no_waiting():
     """In place of the fixture of all other tests: here the retry policy waits as in life."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _frozen():
+    """As `serving.serve` does: the collector would walk over pytest's own objects while an operation's time is measured."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
