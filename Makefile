@@ -13,10 +13,10 @@ serve: .venv/.runtime ## start the gateway with the embedded sandbox of all prov
 test: .venv/.dev ## run the tests
 	@$(BIN)/python -m pytest -n 2 --ignore=tests/clients --ignore=tests/deep --ignore=tests/faults
 
-test-deep: .venv/.dev ## the invariants of lists and upstream policies with many examples, and 10,000 runs walked (about 10 minutes)
+test-deep: .venv/.dev ## the invariants of lists and upstream policies with many examples, and 10,000 runs walked (3 minutes on 2 idle cores)
 	@SYNCGRAPH_EXAMPLES=4000 $(BIN)/python -m pytest -n 2 tests/test_engine.py tests/test_policies.py tests/test_quota_hour.py tests/test_tenants.py tests/deep
 
-test-faults: .venv/.dev ## every fault at every provider, and the figures of docs/reliability.md (10 minutes on 2 idle cores)
+test-faults: .venv/.dev ## every fault at every provider, and the figures of docs/reliability.md (4 minutes on 2 idle cores)
 	@SYNCGRAPH_EXAMPLES=4000 $(BIN)/python -m pytest -n 2 tests/faults tests/test_quota_hour.py tests/test_tenants.py --ignore=tests/faults/test_bulkheads.py
 	@$(BIN)/python -m pytest tests/faults/test_bulkheads.py
 

@@ -6,8 +6,8 @@ docs/reliability.md, and fails when the memory it holds grows by more than 1 MiB
 descriptors are left over. Run as ``python -m bench.soak``.
 
 Two things are meant by memory, and both are judged. Resident is what the system has given; an allocator keeps the pages of the
-deepest pile-up so far, so one comes before the time that counts. Held is what is in use of it, by the C library's own count (needs glibc; Python takes all from it
-here). Of each ten seconds the least counts: what is left when little is under way.
+deepest pile-up so far, so one comes before the time that counts. Held is what is in use of it, by the C library's own count
+(needs glibc; Python takes all from it here). Of each ten seconds the least counts: what is left when little is under way.
 """
 
 # ruff: noqa: T201, INP001, S603, S311  # a script, which starts the gateway and chooses faults at random
@@ -114,7 +114,7 @@ class _Mallinfo(ctypes.Structure):
     _fields_: ClassVar = [(name, ctypes.c_size_t) for name in _MALLINFO]
 
 
-def _held() -> "Held":
+def _held() -> Held:
     gc.collect()
     count = ctypes.CDLL(None).mallinfo2
     count.restype = _Mallinfo
@@ -272,12 +272,15 @@ async def looking(load: Load, into: list[tuple[int, Held]]) -> None:
 
 @asynccontextmanager
 async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Raises what ``work`` raised before it was stopped."""
     task = asyncio.create_task(work)
     try:
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
 
 
 @contextmanager
