@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 from starlette.types import ASGIApp
+from tests.faults.listening import listening
 
 CANARY = "CANARY"
 """In every credential, address, header and body, in fields that nobody reads: it must come out nowhere."""
@@ -126,24 +127,13 @@ class Faultd:
     accepted: int = 0
     open: int = 0
     port: int = 0
-    _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
     async def listening(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["Faultd"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls, limit=2**20)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with listening(self._serve, tls) as self.port:
             yield self
-        finally:
-            server.close()
-            for task in self._serving:
-                task.cancel()
-            await asyncio.gather(*self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
         self.accepted += 1
         self.open += 1
         try:
@@ -151,11 +141,10 @@ class Faultd:
                 await self.on_accept(reader, writer)
             while True:
                 await self._exchange(reader, writer)
-        except (HangUp, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the last is ours, above: a connection's task that ends cancelled is logged as an error
+        except (HangUp, OSError, asyncio.IncompleteReadError):
+            pass
         finally:
             self.open -= 1
-            self._serving.discard(task)
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

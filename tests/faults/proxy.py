@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from tests.faults.listening import listening
 
 Spoil = Callable[[bytes], Awaitable[bytes]]
 """What becomes of bytes on their way back."""
@@ -21,29 +23,18 @@ class Proxy:
     to: int
     spoil: Spoil = untouched
     port: int = 0
-    _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator["Proxy"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with listening(self._serve) as self.port:
             yield self
-        finally:
-            server.close()
-            for task in self._serving:
-                task.cancel()
-            await asyncio.gather(*self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
-        # The cancellation is ours, above: a connection's task that ends cancelled is logged as an error.
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            await self._joined(reader, writer)
-        await _closed(writer)
-        self._serving.discard(task)
+        try:
+            with contextlib.suppress(OSError):
+                await self._joined(reader, writer)
+        finally:
+            await _closed(writer)
 
     async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, there = await asyncio.open_connection("127.0.0.1", self.to)
