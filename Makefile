@@ -45,7 +45,7 @@ bench: .venv/.dev ## profile 500 runs with 15 fields; what 1,000 subscribers cos
 	@$(BIN)/python bench/subscribers.py
 
 bench-overload: .venv/.dev ## the most the gateway does, and what becomes of ten times as much (about 2 minutes)
-	@$(BIN)/python bench/overload.py
+	@$(BIN)/python -m bench.overload
 
 clean:
 	rm -rf .venv .uv

@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.connections import Connections, post, status
+
 EXAMPLES = Path(__file__).parents[1] / "src/syncgraph/http/graphiql/assets/examples.json"
 TIMES = 10
 """How much more than it can do is asked."""
@@ -43,56 +45,37 @@ class Outcome:
         return len(self.good) / self.seconds
 
 
-class Connections:
-    """HTTP/1.1 over kept-alive sockets, as cheap as it gets: the load must not be what is measured."""
-
-    def __init__(self, port: int, query: str) -> None:
-        self._port = port
-        body = json.dumps({"query": query}).encode()
-        head = f"POST /graphql HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\ncache-control: no-cache\r\ncontent-length: {len(body)}\r\n\r\n"
-        self._request = head.encode() + body
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-
-    async def ask(self, into: Outcome, due: float) -> None:
-        """The outcome of one request that was due at ``due``."""
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                reader, writer = self._idle.pop() if self._idle else await self._connect()
-                writer.write(self._request)
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = re.search(rb"content-length: (\d+)", head)
-                assert length is not None
-                body = await reader.readexactly(int(length[1]))
-        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-            into.others[type(error).__name__] += 1
-            return
-        self._idle.append((reader, writer))
-        took = time.perf_counter() - due
-        if head[9:12] == b"503" and b"OVERLOADED" in body and b"retry-after" in head:
-            into.refused.append(took)
-        elif head[9:12] == b"200" and b'"errors"' not in body:
-            into.good.append(took)
-        else:
-            into.others[head[9:12].decode()] += 1
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self._port)
+async def ask(connections: Connections, request: bytes, into: Outcome, due: float) -> None:
+    """The outcome of one request that was due at ``due``."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            head, body = await connections.ask(request)
+    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+        into.others[type(error).__name__] += 1
+        return
+    took = time.perf_counter() - due
+    if status(head) == "503" and b"OVERLOADED" in body and b"retry-after" in head:
+        into.refused.append(took)
+    elif status(head) == "200" and b'"errors"' not in body:
+        into.good.append(took)
+    else:
+        into.others[status(head)] += 1
 
 
-async def closed(connections: Connections, clients: int, seconds: float) -> Outcome:
+async def closed(connections: Connections, request: bytes, clients: int, seconds: float) -> Outcome:
     """``clients`` that ask again as soon as they are answered."""
     outcome = Outcome(seconds)
     end = time.perf_counter() + seconds
 
     async def client() -> None:
         while (now := time.perf_counter()) < end:
-            await connections.ask(outcome, now)
+            await ask(connections, request, outcome, now)
 
     await asyncio.gather(*(client() for _ in range(clients)))
     return outcome
 
 
-async def opened(connections: Connections, rate: float, seconds: float) -> Outcome:
+async def opened(connections: Connections, request: bytes, rate: float, seconds: float) -> Outcome:
     """``rate`` requests a second, evenly, whatever becomes of them."""
     outcome = Outcome(seconds)
     begun = time.perf_counter()
@@ -101,7 +84,7 @@ async def opened(connections: Connections, rate: float, seconds: float) -> Outco
             due = begun + number / rate
             if due > time.perf_counter():
                 await asyncio.sleep(due - time.perf_counter())
-            requests.create_task(connections.ask(outcome, due))
+            requests.create_task(ask(connections, request, outcome, due))
     return outcome
 
 
@@ -118,16 +101,16 @@ def row(name: str, asked: str, outcome: Outcome) -> str:
 
 
 async def measure(port: int, query: str, seconds: float, clients: Sequence[int]) -> None:
-    connections = Connections(port, query)
-    await closed(connections, 2, seconds / 2)  # warm
+    connections, request = Connections(port), post(query, is_fresh=True)
+    await closed(connections, request, 2, seconds / 2)  # warm
     print("| load | asked /s | answered /s | p50 | p99 | refused | p50 | p99 | others |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     peak = 0.0
     for number in clients:
-        outcome = await closed(connections, number, seconds)
+        outcome = await closed(connections, request, number, seconds)
         peak = max(peak, outcome.rate)
         print(row(f"{number} clients", "-", outcome), flush=True)
-    outcome = await opened(connections, TIMES * peak, 3 * seconds)
+    outcome = await opened(connections, request, TIMES * peak, 3 * seconds)
     print(row(f"{TIMES} x the peak", f"{TIMES * peak:.0f}", outcome))
     print(f"\nPeak {peak:.1f}/s; goodput at {TIMES} x: {outcome.rate / peak:.0%}")
 

@@ -16,17 +16,14 @@ import argparse
 import asyncio
 import ctypes
 import gc
-import json
 import os
 import random
-import re
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +32,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
+from bench.connections import Connections, get, post, status
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.faults.faultd import Exchange, Fault, Faultd, head, nothing_wrong
 
@@ -61,8 +59,6 @@ PILE, WARM_S = 300, 120.0
 LOOKS_EVERY_S, LOOKS = 2.0, 5
 """How often the memory is looked at, and of how many looks the least counts."""
 DATA = "with data"
-KEEP_S = 5.0
-"""What has not been used so long is closed, long before the gateway does it."""
 PATIENCE_S, QUIET_S = 60.0, 10.0
 MOST_MIB, PER = 1.0, 100_000
 MIB = 2**20
@@ -93,12 +89,12 @@ class Held(msgspec.Struct, frozen=True):
 # the gateway's process
 
 
-def serve(configuration: Path, port: int) -> None:
+def serve(configuration: Path) -> None:
     _grow_interned_names()
     logs.configure()  # to standard error: nobody reads what comes after the first line of the other
     kinds = {kind: adapter.settings for kind, adapter in PROVIDERS.items()}
     settings = config.load(configuration, kinds)
-    server = settings.server.model_copy(update={"port": port})
+    server = settings.server.model_copy(update={"port": 0})
     serving.serve(_with_count(create_app(settings)), server, lambda url: print(url, flush=True))
 
 
@@ -189,50 +185,25 @@ async def breaking(providers: list[Faultd], counts: Counter[str]) -> None:
 
 @dataclass
 class Load:
-    """Requests over kept-alive sockets. ``answers``: with data, or what came instead."""
+    """``answers``: with data, or what came instead."""
 
-    port: int
+    connections: Connections
     answers: Counter[str] = field(default_factory=Counter)
-    _idle: deque[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=deque)
-    """Since when."""
-
-    async def get(self, request: bytes) -> tuple[str, bytes]:
-        """Status and body."""
-        if self._idle:
-            _, reader, writer = self._idle.pop()
-        else:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(request)
-        said = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", said)
-        assert length is not None
-        body = await reader.readexactly(int(length[1]))
-        self._idle.append((time.monotonic(), reader, writer))
-        while self._idle[0][0] < time.monotonic() - KEEP_S:
-            self._idle.popleft()[2].close()
-        return said[9:12].decode(), body
 
     async def ask(self) -> None:
-        body = json.dumps({"query": random.choice(QUERIES)}).encode()
-        fresh = "cache-control: no-cache\r\n" if random.random() < FRESH else ""
-        lines = f"POST /graphql HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n{fresh}content-length: {len(body)}\r\n\r\n"
+        request = post(random.choice(QUERIES), is_fresh=random.random() < FRESH)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                status, answer = await self.get(lines.encode() + body)
+                head, body = await self.connections.ask(request)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             self.answers[type(error).__name__] += 1
         else:
-            self.answers[DATA if b'"data"' in answer else f"{status} without data"] += 1
+            self.answers[DATA if b'"data"' in body else f"{status(head)} without data"] += 1
 
     async def held(self) -> Held:
         async with asyncio.timeout(PATIENCE_S):
-            _, told = await self.get(b"GET /held HTTP/1.1\r\nhost: gateway\r\n\r\n")
+            _, told = await self.connections.ask(get("/held"))
         return msgspec.json.decode(told, type=Held)
-
-    def leave(self) -> None:
-        for _, _, writer in self._idle:
-            writer.close()
-        self._idle.clear()
 
 
 async def capacity(load: Load, seconds: float) -> float:
@@ -284,18 +255,19 @@ async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 @contextmanager
-def gateway(configuration: Path, port: int) -> Iterator[None]:
+def gateway(configuration: Path) -> Iterator[int]:
+    """Its port."""
     keys = {f"{kind.upper()}_KEY": sandboxes.SANDBOXES[kind].KEY for kind in KINDS}
-    command = [sys.executable, "-m", "bench.soak", "--serve", str(configuration), "--port", str(port)]
+    command = [sys.executable, "-m", "bench.soak", "--serve", str(configuration)]
     environment = {**os.environ, **keys, "PYTHONMALLOC": "malloc"}
     with (
         (configuration.parent / "gateway.log").open("wb") as log,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment) as process,
     ):
         assert process.stdout is not None
-        process.stdout.readline()
+        url = process.stdout.readline().decode()
         try:
-            yield
+            yield int(url.rpartition(":")[2])
         finally:
             process.terminate()
 
@@ -324,9 +296,8 @@ async def soak(minutes: float) -> bool:
             providers[kind] = await stack.enter_async_context(
                 Faultd(app, secrets={its.KEY: its.KEY}).listening()
             )
-        port = free_port()
-        await asyncio.to_thread(stack.enter_context, gateway(configuration_in(folder, providers), port))
-        load, looks = Load(port), list[tuple[int, Held]]()
+        port = await asyncio.to_thread(stack.enter_context, gateway(configuration_in(folder, providers)))
+        load, looks = Load(Connections(port)), list[tuple[int, Held]]()
         most = await capacity(load, 20)
         print(f"At most {most:.0f} requests a second.", file=sys.stderr, flush=True)
         before = await settled(load)
@@ -344,13 +315,13 @@ async def soak(minutes: float) -> bool:
         for one in providers.values():
             one.fault = nothing_wrong
         after = await settled(load)
-        load.leave()
+        load.connections.leave()
     return told(minutes, most, load, faults, looks, before, after)
 
 
 async def settled(load: Load) -> Held:
     """What is held once nothing is under way. Kept connections are closed after seconds of quiet."""
-    load.leave()
+    load.connections.leave()
     await asyncio.sleep(QUIET_S)
     return await load.held()
 
@@ -385,19 +356,13 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.most_common())
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve is not None:
-        serve(options.serve, options.port)
+        serve(options.serve)
     elif not asyncio.run(soak(options.minutes)):
         sys.exit("The gateway held on to something.")
 
